@@ -19,7 +19,7 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("wire: byte %d: %s", e.Offset, e.Reason) }
 
 // Decoder reads primitives and records from one frame, in order. The zero Decoder reads an empty frame; Reset gives it another
-// one. Strings and buffers that it returns alias the frame (see the package comment).
+// one. What it reads after an error is zero or empty. Strings and buffers that it returns alias the frame (see the package comment).
 //
 // Invariant: 0 <= off <= len(buf); after an error off == len(buf), so nothing more is read.
 type Decoder struct {
@@ -121,8 +121,8 @@ func (d *Decoder) String() string {
 // cannot hold is an error and comes back as 0.
 func (d *Decoder) Count(minElem int) int {
 	n := int(d.Int32())
-	if n == -1 || d.err != nil {
-		return min(n, 0)
+	if n == -1 {
+		return -1
 	}
 	if n < 0 || n > d.Remaining()/minElem {
 		d.off -= 4

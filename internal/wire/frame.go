@@ -51,11 +51,14 @@ func BeginFrame(b []byte) (_ []byte, mark int) {
 
 // EndFrame writes the length of the frame that began at mark and ends where b ends. Its only error is ErrFrameTooLong.
 func EndFrame(b []byte, mark int) error {
-	n := len(b) - mark - FrameHeaderSize
+	return putLength(b[mark:], len(b)-mark-FrameHeaderSize)
+}
+
+func putLength(b []byte, n int) error {
 	if n > MaxFrame {
 		return ErrFrameTooLong
 	}
-	binary.BigEndian.PutUint32(b[mark:], uint32(n))
+	binary.BigEndian.PutUint32(b, uint32(n))
 	return nil
 }
 

@@ -21,6 +21,14 @@ const (
 	minClientInfo = minString + minString
 )
 
-// AllocFactor bounds the memory that decoding any record takes, as a multiple of the bytes of its frame. The worst case is a
-// MultiResponse of deletes (9 bytes each against a MultiResult, in a slice grown by appending). The tests hold it.
+// Likewise the fewest bytes of a multi's members, headers included. A multi states no count, so these only bound how far its
+// slice grows ahead.
+const (
+	minMultiHeader = 4 + 1 + 4
+	minOp          = minMultiHeader + minString + 1
+	minResult      = minMultiHeader
+)
+
+// AllocFactor bounds the memory that decoding any record takes, as a multiple of the bytes of its frame, garbage included. The
+// worst case is a MultiResponse of deletes: 9 bytes each make a MultiResult of 144 in a slice that has grown. The tests hold it.
 const AllocFactor = 64

@@ -131,7 +131,7 @@ func (r *MultiRequest) Decode(d *Decoder) {
 			return
 		}
 		var o *Op
-		r.Ops, o = extend(r.Ops)
+		r.Ops, o = extend(r.Ops, 1+d.Remaining()/minOp)
 		o.decode(d, h.Type)
 		if o.IsRead() != r.Ops[0].IsRead() {
 			d.failf("a multi that mixes reads and writes")
@@ -232,19 +232,21 @@ func (r *MultiResponse) Decode(d *Decoder) {
 			return
 		}
 		var m *MultiResult
-		r.Results, m = extend(r.Results)
+		r.Results, m = extend(r.Results, 1+d.Remaining()/minResult)
 		m.decode(d, h.Type)
 	}
 }
 
 // extend makes s longer by one element and points to it. The element keeps what it held, for its slices to be used again.
-func extend[T any](s []T) ([]T, *T) {
-	if len(s) < cap(s) {
-		s = s[:len(s)+1]
-	} else {
-		var zero T
-		s = append(s, zero)
+// s grows by doubling, but not beyond the most elements that can come: all its slices together are at most three times what
+// is needed, and append's would be more.
+func extend[T any](s []T, most int) ([]T, *T) {
+	if len(s) == cap(s) {
+		grown := make([]T, len(s), len(s)+min(max(len(s), 4), most))
+		copy(grown, s)
+		s = grown
 	}
+	s = s[:len(s)+1]
 	return s, &s[len(s)-1]
 }
 
