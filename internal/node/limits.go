@@ -1,0 +1,37 @@
+package node
+
+// The bounds of the package. Those in ticks are multiplied by Config.TickMs for milliseconds.
+const (
+	// maxEntryBytes ends a batch: the leader closes an entry once it holds that much. One command may exceed it alone.
+	maxEntryBytes = 512 << 10
+	// maxInflightEntries is how many batches the leader has in flight before it waits for the first to be applied; small
+	// numbers make larger batches, which cost less per command.
+	maxInflightEntries = 2
+	// eagerEntryBytes lets one more batch go although maxInflightEntries are under way.
+	eagerEntryBytes = 256 << 10
+	// hardInflightEntries bounds what eagerEntryBytes allows.
+	hardInflightEntries = 16
+	// MaxIntakeBytes bounds the commands that wait at a leader. An origin has at most MaxOriginBytes unacknowledged, so that
+	// seven full origins still fit.
+	MaxIntakeBytes = 64 << 20
+	// MaxOriginBytes bounds an origin's commands that are submitted and not yet applied. The driver stops taking proposals there.
+	MaxOriginBytes = 8 << 20
+	// maxOriginMessageBytes cuts what is sent to the leader in one message.
+	maxOriginMessageBytes = 1 << 20
+	// retransmitTicks is how long an origin waits for progress before it sends everything unacknowledged again, and how
+	// long a barrier waits for its ReadIndex before it asks again.
+	retransmitTicks = 25
+	// maxBarrierWaiters bounds the barriers that wait for the one in flight.
+	maxBarrierWaiters = 1 << 16
+	// maxMembers bounds the members of an ensemble.
+	maxMembers = 64
+	// joinCatchUpEntries is how near to the leader's last index a learner must be to become a voter.
+	joinCatchUpEntries = 1024
+
+	// Raft's own bounds (raft.Config).
+	raftMaxSizePerMsg       = 1 << 20
+	raftMaxInflightMsgs     = 256
+	raftMaxInflightBytes    = 32 << 20
+	raftMaxUncommittedBytes = 64 << 20
+	raftMaxApplyBytes       = 2 << 20
+)

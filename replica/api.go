@@ -1,0 +1,168 @@
+package replica
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"gopherwood/internal/node"
+)
+
+// ErrTooLarge says that a command is over MaxCommandBytes.
+var ErrTooLarge = fmt.Errorf("replica: a command is larger than %d bytes", MaxCommandBytes)
+
+// ErrNotLeader says that only the leader can do that.
+var ErrNotLeader = errors.New("replica: this member does not lead")
+
+// proposals is where Propose puts commands until the loop takes them: the chunk being filled and those that are full.
+type proposals struct {
+	mu     sync.Mutex
+	room   sync.Cond // window has shrunk, or closed
+	open   *node.Chunk
+	full   []*node.Chunk
+	free   []*node.Chunk
+	window int // bytes proposed and not yet applied
+	closed bool
+}
+
+// Propose appends a command to this server's origin stream. It is applied exactly once, in the order of the Propose calls, and then w (nil if nobody waits)
+// is told. The bytes are copied. Propose blocks while too much is under way; it fails only when the replica is closed or the
+// command too large. It must not be called on the loop goroutine (TryPropose may).
+func (r *Replica) Propose(data []byte, w Waiter) error {
+	return r.enqueue(data, w, true)
+}
+
+// TryPropose is Propose that returns ErrBusy where Propose would block.
+func (r *Replica) TryPropose(data []byte, w Waiter) error {
+	return r.enqueue(data, w, false)
+}
+
+func (r *Replica) enqueue(data []byte, w Waiter, block bool) error {
+	if len(data) > MaxCommandBytes {
+		return ErrTooLarge
+	}
+	p := &r.proposals
+	p.mu.Lock()
+	for p.window > 0 && p.window+len(data) > node.MaxOriginBytes && !p.closed {
+		if !block {
+			p.mu.Unlock()
+			return ErrBusy
+		}
+		p.room.Wait()
+	}
+	if p.closed {
+		p.mu.Unlock()
+		return ErrClosed
+	}
+	if p.open == nil {
+		p.open = p.take()
+	}
+	c := p.open
+	before := len(c.Data)
+	c.Data = binary.AppendUvarint(c.Data, uint64(len(data)))
+	c.Data = append(c.Data, data...)
+	c.Waiters = append(c.Waiters, w)
+	p.window += len(c.Data) - before
+	if len(c.Data) >= maxChunkBytes {
+		p.full = append(p.full, c)
+		p.open = nil
+	}
+	p.mu.Unlock()
+	r.wakeLoop()
+	return nil
+}
+
+func (p *proposals) take() *node.Chunk {
+	if n := len(p.free); n > 0 {
+		c := p.free[n-1]
+		p.free = p.free[:n-1]
+		return c
+	}
+	return &node.Chunk{}
+}
+
+// keepChunk and keepChunks bound what is kept for reuse.
+const (
+	keepChunk  = 64 << 10
+	keepChunks = 16
+)
+
+// acked takes back a chunk whose commands are applied.
+func (p *proposals) acked(c *node.Chunk) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.window -= len(c.Data)
+	if cap(c.Data) <= keepChunk && len(p.free) < keepChunks {
+		clear(c.Waiters)
+		*c = node.Chunk{Data: c.Data[:0], Waiters: c.Waiters[:0]}
+		p.free = append(p.free, c)
+	}
+	p.room.Broadcast()
+}
+
+// Barrier tells w when everything that was committed anywhere before the call is applied here; a read of the state machine after that is
+// linearizable. It waits for as long as there is no leader. w gets ErrBusy on the loop goroutine if too many barriers wait.
+func (r *Replica) Barrier(w Waiter) {
+	r.call(func() {
+		if err := r.node.Barrier(w); err != nil {
+			w.Done(nil, err)
+		}
+	}, func() { w.Done(nil, ErrClosed) })
+}
+
+// ToLeader sends a datagram to the leader's MessageHandler, best effort; data becomes the replica's.
+func (r *Replica) ToLeader(data []byte) {
+	r.call(func() { r.node.ToLeader(data) }, nil)
+}
+
+// waiter is a Waiter for a caller who blocks.
+type waiter struct {
+	ch chan outcome
+}
+
+type outcome struct {
+	result any
+	err    error
+}
+
+func (w waiter) Done(result any, err error) { w.ch <- outcome{result, err} }
+
+// Do proposes a command and waits for its result. If ctx ends first the command may be applied all the same.
+func (r *Replica) Do(ctx context.Context, data []byte) (any, error) {
+	w := waiter{make(chan outcome, 1)}
+	if err := r.Propose(data, w); err != nil {
+		return nil, err
+	}
+	return w.wait(ctx)
+}
+
+// Sync waits until everything that was committed before the call is applied here.
+func (r *Replica) Sync(ctx context.Context) error {
+	w := waiter{make(chan outcome, 1)}
+	r.Barrier(w)
+	_, err := w.wait(ctx)
+	return err
+}
+
+func (w waiter) wait(ctx context.Context) (any, error) {
+	select {
+	case o := <-w.ch:
+		return o.result, o.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("replica: outcome unknown: %w", ctx.Err())
+	}
+}
+
+// ask runs f on the loop goroutine and waits for it.
+func (r *Replica) ask(ctx context.Context, f func()) error {
+	done := make(chan error, 1)
+	r.call(func() { f(); done <- nil }, func() { done <- ErrClosed })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,35 @@
+package replica
+
+import "time"
+
+// The bounds of the driver.
+const (
+	// maxInbox bounds the messages from other members that wait for the loop; then their connections wait.
+	maxInbox = 4096
+	// maxChunkBytes cuts this server's commands into chunks; a chunk is one message to the leader.
+	maxChunkBytes = 256 << 10
+	// MaxCommandBytes bounds one command.
+	MaxCommandBytes = 4 << 20
+	// defaultTick is the step of logical time; an election times out after 50 to 100 of them, a heartbeat goes out every 5.
+	defaultTick = 20 * time.Millisecond
+	// watermarkEvery is how often the log's durable watermark is written while it moves.
+	watermarkEvery = 100 * time.Millisecond
+	// diskStallHandover is how long one log write may hang before a leader hands over.
+	diskStallHandover = time.Second
+	// diskStallExit is how long one log write may hang before the process gives up: a member that can't write is worth less than a dead one.
+	diskStallExit = 10 * time.Second
+	// noSpaceRetry is the pause between tries to write when the disk is full.
+	noSpaceRetry = 500 * time.Millisecond
+	// formEvery is how often a server that looks for its ensemble asks around.
+	formEvery = 100 * time.Millisecond
+	// formLogEvery is how often it says whom it waits for.
+	formLogEvery = 10 * time.Second
+	// joinEvery is how often a server that is not yet a member asks to become one.
+	joinEvery = 300 * time.Millisecond
+	// snapshotSleep is how much longer than its own work the writer of a snapshot rests, so that it takes a fifth of a core.
+	snapshotSleep = 4
+	// snapshotStep is how much a snapshot's writer does between rests.
+	snapshotStep = 256 << 10
+	// snapshotBytesPerSecond bounds a snapshot on its way to another member.
+	snapshotBytesPerSecond = 256 << 20
+)
