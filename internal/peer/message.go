@@ -113,3 +113,11 @@ type Join struct {
 
 // ServerID is the server's part of a raft id, which is server id<<48 | incarnation.
 func ServerID(raftID uint64) uint16 { return uint16(raftID >> 48) }
+
+// FormatRaftID shows a raft id to people, as server-incarnation in hexadecimal; "none" for 0.
+func FormatRaftID(id uint64) string {
+	if id == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d-%x", ServerID(id), id&(1<<48-1))
+}
