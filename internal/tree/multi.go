@@ -1,0 +1,159 @@
+package tree
+
+import "gopherwood/zk"
+
+// undo is what takes one operation back, as long as the ones after it were taken back first.
+type undo struct {
+	op       zk.OpCode
+	id       uint32
+	tag      uint32 // of a node created or deleted
+	cversion int32  // its parent's
+	pzxid    int64  // its parent's
+	before   record // of a node set
+}
+
+// applyMulti carries out all members under one zxid, or none (PrepRequestProcessor, DataTree.processTxn).
+func (t *Tree) applyMulti(x *txn, c *Command) {
+	if x.r.Code = t.sessions.check(c.Session, x.env.Origin); x.r.Code != zk.OK {
+		return
+	}
+	t.begin(x)
+	if len(c.Ops) > MaxOps {
+		x.r.Code = zk.ErrBadArguments
+		return
+	}
+	before := t.sum
+	for i := range c.Ops {
+		op := member(&c.Ops[i])
+		o := t.do(x, &op)
+		if o.Code != zk.OK {
+			t.rollback(before)
+			x.refuse(i, len(c.Ops), o.Code)
+			return
+		}
+		o.Type = resultType(op.Code)
+		x.r.Ops = append(x.r.Ops, o)
+	}
+	t.commit()
+}
+
+// member is an operation as a multi means it: there the mode decides about containers and TTL nodes (Op.Create.getOpcode), and
+// setACL is not known.
+func member(op *Op) Op {
+	o := *op
+	switch o.Code {
+	case zk.OpCreate, zk.OpCreate2, zk.OpCreateContainer, zk.OpCreateTTL:
+		if o.Mode == zk.ModeContainer {
+			o.Code = zk.OpCreateContainer
+		} else if o.Code == zk.OpCreateTTL && !o.Mode.IsTTL() {
+			o.Code = zk.OpCreate
+		}
+	case zk.OpDelete, zk.OpSetData, zk.OpCheck:
+	default:
+		o.Code = zk.OpError
+	}
+	return o
+}
+
+// resultType is the header under which a member's result is sent: create2 as a plain create, and those which only exist with a
+// Stat as create2 (observed on ZooKeeper 3.8; OpResult.CreateResult).
+func resultType(op zk.OpCode) zk.OpCode {
+	switch op {
+	case zk.OpCreate2:
+		return zk.OpCreate
+	case zk.OpCreateContainer, zk.OpCreateTTL:
+		return zk.OpCreate2
+	}
+	return op
+}
+
+// refuse makes the result that of a multi whose member at culprit failed.
+func (x *txn) refuse(culprit, n int, code zk.Code) {
+	x.r.Ops, x.r.Events = x.r.Ops[:0], x.r.Events[:0]
+	for i := range n {
+		o := OpResult{Type: zk.OpError}
+		switch {
+		case i == culprit:
+			o.Code = code
+		case i > culprit:
+			o.Code = zk.ErrRuntimeInconsistency
+		}
+		x.r.Ops = append(x.r.Ops, o)
+	}
+}
+
+// commit makes what was done since the last commit final, and frees what it replaced.
+func (t *Tree) commit() {
+	for i := range t.undo {
+		u := &t.undo[i]
+		switch u.op {
+		case zk.OpDelete:
+			r := *t.nodes.at(u.id)
+			t.acls.drop(r.acl)
+			if k := r.kind(); k == container || k == ttl {
+				t.dropReap(u.id)
+			}
+			t.releaseBlob(u.id, r.blob())
+			t.freeRecord(u.id)
+		case zk.OpSetData:
+			t.releaseBlob(u.id, u.before.blob())
+		case zk.OpSetACL:
+			t.acls.drop(u.before.acl)
+		}
+	}
+	t.undo = t.undo[:0]
+}
+
+// rollback takes everything since the last commit back.
+func (t *Tree) rollback(before totals) {
+	for i := len(t.undo) - 1; i >= 0; i-- {
+		u := &t.undo[i]
+		switch u.op {
+		case zk.OpCreate:
+			t.undoCreate(u)
+		case zk.OpDelete:
+			t.undoDelete(u)
+		case zk.OpSetData:
+			r := t.nodes.edit(u.id)
+			t.blobs.release(r.blob())
+			*r = u.before
+		case zk.OpSetACL:
+			r := t.nodes.edit(u.id)
+			t.acls.drop(r.acl)
+			*r = u.before
+		}
+	}
+	t.undo = t.undo[:0]
+	t.sum = before
+}
+
+func (t *Tree) undoCreate(u *undo) {
+	r := *t.nodes.at(u.id)
+	switch r.kind() {
+	case ephemeral:
+		t.sessions.disown(t, u.id)
+	case container, ttl:
+		t.dropReap(u.id)
+	}
+	t.index.remove(u.tag, u.id)
+	t.unlink(u.id)
+	t.acls.drop(r.acl)
+	t.blobs.release(r.blob())
+	t.freeRecord(u.id)
+	t.undoParent(r.parent, u)
+}
+
+func (t *Tree) undoDelete(u *undo) {
+	r := t.nodes.at(u.id)
+	if r.kind() == ephemeral {
+		t.sessions.reown(t, u.id)
+	}
+	t.index.insert(u.tag, u.id)
+	t.relink(u.id)
+	t.undoParent(t.nodes.at(u.id).parent, u)
+}
+
+func (t *Tree) undoParent(id uint32, u *undo) {
+	p := t.nodes.edit(id)
+	p.cversion, p.pzxid = u.cversion, u.pzxid
+}
