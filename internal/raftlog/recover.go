@@ -1,0 +1,370 @@
+package raftlog
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+	"strings"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"gopherwood/internal/vfs"
+)
+
+// recovery is the opening of a log: it finds the files, follows the chain of batches to its end, and decides what the end is.
+type recovery struct {
+	l     *Log
+	files []*segment // by number
+	win   window
+
+	last batchHeader // the last batch of the chain; seq 0 if there is none
+	end  int         // the file where the chain ends …
+	off  int64       // … and where in it
+	cur  extent      // the batch whose records are replayed
+	bad  error       // what a replayed record is wrong about
+}
+
+func (l *Log) recover() error {
+	r := &recovery{l: l}
+	names, err := l.segs.fs.List(l.segs.dir)
+	if err != nil {
+		return fmt.Errorf("raftlog: list files: %w", err)
+	}
+	marked, err := r.find(names)
+	if err != nil {
+		return err
+	}
+	if len(r.files) == 0 && !marked {
+		if l.mark, err = makeWatermark(l.segs, l.writer.seed); err != nil {
+			return fmt.Errorf("raftlog: make watermark: %w", noSpace(err))
+		}
+	} else if err := r.openMark(marked); err != nil {
+		return err
+	}
+	if len(r.files) == 0 {
+		g, err := l.segs.make(1, l.o.FirstSegmentBytes)
+		if err != nil {
+			return fmt.Errorf("raftlog: make segment 1: %w", noSpace(err))
+		}
+		l.segs.live = []*segment{g}
+		r.files = l.segs.live
+	}
+	if err := r.chain(); err != nil {
+		return err
+	}
+	if err := r.judge(); err != nil {
+		return err
+	}
+	if err := l.snaps.load(l); err != nil {
+		return err
+	}
+	return r.finish()
+}
+
+// find sorts the directory's files and opens the log's; what an interrupted write left is removed.
+func (r *recovery) find(names []string) (marked bool, err error) {
+	s := r.l.segs
+	for _, name := range names {
+		seq, isLog := parseName(name, logSuffix)
+		spare, isSpare := parseName(name, spareSuffix)
+		index, isSnap := parseName(name, snapSuffix)
+		switch {
+		case name == watermarkName:
+			marked = true
+		case strings.HasSuffix(name, tmpSuffix):
+			if err := s.fs.Remove(s.path(name)); err != nil {
+				return marked, fmt.Errorf("raftlog: remove partial file: %w", err)
+			}
+		case isLog, isSpare:
+			g, err := r.open(max(seq, spare), name)
+			if err != nil {
+				return marked, err
+			}
+			if isLog {
+				r.files, s.live = append(r.files, g), append(s.live, g)
+			} else {
+				s.free = append(s.free, g)
+			}
+		case isSnap:
+			r.l.snaps.add(index)
+		}
+	}
+	return marked, nil
+}
+
+func (r *recovery) open(seq uint64, name string) (*segment, error) {
+	f, direct, err := r.l.segs.open(name, false)
+	if err != nil {
+		return nil, fmt.Errorf("raftlog: open: %w", err)
+	}
+	size, err := f.Size()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("raftlog: open: %w", err), f.Close())
+	}
+	return &segment{seq: seq, name: name, size: size &^ (blockSize - 1), file: f, direct: direct}, nil
+}
+
+// openMark opens the watermark of a log that is not new.
+func (r *recovery) openMark(marked bool) (err error) {
+	if len(r.files) > 0 { // first, because the checksums of another server's log are all wrong
+		if err := r.checkOwner(r.files[0]); err != nil {
+			return err
+		}
+	}
+	if !marked {
+		return r.corrupt(watermarkName, 0, "the file is missing")
+	}
+	if r.l.mark, err = openWatermark(r.l.segs, r.l.writer.seed); err != nil {
+		return fmt.Errorf("raftlog: open watermark: %w", err)
+	}
+	if len(r.files) == 0 && r.l.mark.seq > 0 {
+		return r.corrupt(watermarkName, 0, fmt.Sprintf("batch %d was durable, but there is no segment", r.l.mark.seq))
+	}
+	return nil
+}
+
+func (r *recovery) corrupt(name string, off int64, reason string) error {
+	return &CorruptError{File: r.l.segs.path(name), Offset: off, Reason: reason}
+}
+
+// checkOwner fails if a segment says that it is another log's.
+func (r *recovery) checkOwner(g *segment) error {
+	b, err := r.win.at(g, 0, blockSize)
+	if err != nil {
+		return err
+	}
+	if id, _, ok := parseSegmentHeader(b); ok && id != r.l.o.Identity {
+		return r.corrupt(g.name, 0, fmt.Sprintf("it is the log of %x, not of %x", id, r.l.o.Identity))
+	}
+	return nil
+}
+
+// chain replays batches as long as each follows from the one before.
+func (r *recovery) chain() error {
+	r.off = blockSize
+	for k, g := range r.files {
+		if err := r.checkOwner(g); err != nil {
+			return err
+		}
+		b, err := r.win.at(g, 0, blockSize)
+		if err != nil {
+			return err
+		}
+		if _, seq, ok := parseSegmentHeader(b); !ok || seq != g.seq {
+			return nil
+		}
+		off := int64(blockSize)
+		for {
+			size, err := r.replay(g, off)
+			if err != nil {
+				return err
+			}
+			if size == 0 {
+				break
+			}
+			off += size
+			r.end, r.off = k, off
+		}
+		if off == blockSize {
+			return nil // nothing here goes on: it ended in the file before
+		}
+	}
+	return nil
+}
+
+// replay takes the batch at off into the log if it is the next one, and returns its size; 0 if it is not.
+func (r *recovery) replay(g *segment, off int64) (size int64, err error) {
+	if off+blockSize > g.size {
+		return 0, nil
+	}
+	b, err := r.win.at(g, off, blockSize)
+	if err != nil {
+		return 0, err
+	}
+	var h batchHeader
+	if !h.parse(b, r.l.writer.seed) || h.segment != g.seq || off+h.size() > g.size {
+		return 0, nil
+	}
+	if r.last.seq > 0 && (h.seq != r.last.seq+1 || h.prevCRC != r.last.headerCRC || h.epoch < r.last.epoch) {
+		return 0, nil
+	}
+	if b, err = r.win.at(g, off, h.size()); err != nil {
+		return 0, err
+	}
+	payload := b[batchHeaderSize:][:h.payloadLen]
+	if crc32.Checksum(payload, castagnoli) != h.payloadCRC {
+		return 0, nil
+	}
+	l := r.l
+	if r.last.seq == 0 {
+		l.terms.reset(h.tail)
+		l.first = h.tail.index + 1
+	} else if term, ok := l.terms.at(h.tail.index); l.terms.last != h.tail.index || !ok || term != h.tail.term {
+		return 0, r.corrupt(g.name, off, fmt.Sprintf("batch %d follows entry %d of term %d, but the log ends at %d of term %d",
+			h.seq, h.tail.index, h.tail.term, l.terms.last, term))
+	}
+	r.cur = extent{seg: g, off: off, size: h.size()}
+	if err := errors.Join(decodePayload(payload, r), r.bad); err != nil {
+		return 0, r.corrupt(g.name, off, err.Error())
+	}
+	r.last = h
+	return h.size(), nil
+}
+
+// The recovery is the visitor of what it replays.
+
+func (r *recovery) record(n int) { r.cur.recs = n + 1 }
+
+func (r *recovery) restart(m *pb.SnapshotMetadata) { r.l.restart(m) }
+
+func (r *recovery) run(first, _ uint64) {
+	l := r.l
+	if first > l.terms.last+1 {
+		r.bad = fmt.Errorf("entries from %d on after %d", first, l.terms.last)
+		return
+	}
+	if first < l.first {
+		// What was before the first remaining segment is replaced from further back than what remains. The first entry's term is
+		// known, so it becomes the one before the first.
+		l.extents, l.first = nil, first+1
+		first++
+	}
+	l.addExtent(first, r.cur)
+}
+
+func (r *recovery) entry(at position, _ pb.EntryType, _ []byte) {
+	switch {
+	case r.bad != nil:
+	case at.index < r.l.first:
+		r.l.terms.reset(at)
+	default:
+		r.l.terms.add(at)
+	}
+}
+
+// judge decides whether the chain ends where the log ends: it does unless something says that a later batch was durable.
+func (r *recovery) judge() error {
+	mark := r.l.mark
+	if mark.seq > r.last.seq {
+		return r.corrupt(r.files[r.end].name, r.off, fmt.Sprintf("no batch %d, but batch %d was durable", r.last.seq+1, mark.seq))
+	}
+	r.l.report = Recovery{Batches: r.last.seq, Clean: mark.clean && mark.seq == r.last.seq}
+	if r.l.report.Clean {
+		return nil // nothing was written after this
+	}
+	for k := r.end; k < len(r.files); k++ {
+		off := int64(blockSize)
+		if k == r.end {
+			off = r.off
+		}
+		if err := r.witness(k, off); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// witness looks through a file's blocks from off on for batches that were written when one that is missing was durable.
+func (r *recovery) witness(k int, off int64) error {
+	g := r.files[k]
+	for ; off+blockSize <= g.size; off += blockSize {
+		b, err := r.win.at(g, off, blockSize)
+		if err != nil {
+			return err
+		}
+		var h batchHeader
+		if !h.parse(b, r.l.writer.seed) || h.segment != g.seq || h.seq <= r.last.seq {
+			continue
+		}
+		r.l.report.Cut++
+		if h.durable > r.last.seq {
+			name, at := r.hole(k)
+			return r.corrupt(name, at, fmt.Sprintf("no batch %d, but batch %d at %d of segment %d says that batch %d was durable",
+				r.last.seq+1, h.seq, off, g.seq, h.durable))
+		}
+	}
+	return nil
+}
+
+// hole says where the missing batch was, given that the k-th file has a later one: where the chain ended, or at the next file's beginning.
+func (r *recovery) hole(k int) (name string, off int64) {
+	if k > r.end {
+		next := r.files[r.end+1]
+		b, err := r.win.at(next, blockSize, blockSize)
+		var h batchHeader
+		if err != nil || !h.parse(b, r.l.writer.seed) || h.seq <= r.last.seq+1 {
+			return next.name, blockSize
+		}
+	}
+	return r.files[r.end].name, r.off
+}
+
+// finish makes the recovered state the one to go on from.
+func (r *recovery) finish() error {
+	l, s := r.l, r.l.segs
+	l.hard, l.haveHard = r.last.hard, r.last.seq > 0
+	l.hard.commit = max(l.hard.commit, l.snapshot.GetIndex()) // what only moves the commit index isn't always written
+
+	s.live = slices.Clone(r.files[:r.end+1])
+	for i, g := range r.files[r.end+1:] {
+		if _, seq, ok := r.header(g); i == 0 && ok && seq == g.seq {
+			s.next = g
+			continue
+		}
+		if err := errors.Join(g.file.Close(), s.remove(g.name)); err != nil { // now, for its name is the next segment's
+			return fmt.Errorf("raftlog: remove segment %d: %w", g.seq, err)
+		}
+	}
+	cur := r.files[r.end]
+	if !cur.direct {
+		// What was read may be in the page cache only, if the process died and not the machine.
+		if err := cur.file.Sync(); err != nil {
+			return fmt.Errorf("raftlog: sync segment %d: %w", cur.seq, err)
+		}
+	}
+	w := l.writer
+	term, _ := l.terms.at(l.terms.last)
+	w.cur, w.off = cur, r.off
+	w.seq, w.prevCRC, w.epoch = r.last.seq, r.last.headerCRC, l.mark.epoch+1
+	w.hard, w.tail = r.last.hard, position{l.terms.last, term}
+	w.durable.Store(w.seq)
+	return l.mark.begin(w.seq, w.epoch)
+}
+
+func (r *recovery) header(g *segment) (Identity, uint64, bool) {
+	b, err := r.win.at(g, 0, blockSize)
+	if err != nil {
+		return Identity{}, 0, false
+	}
+	return parseSegmentHeader(b)
+}
+
+// window reads files from front to back in large pieces.
+type window struct {
+	seg *segment
+	buf []byte
+	off int64 // of buf[0] in seg
+	n   int64 // bytes in buf
+}
+
+// at returns n bytes of g from off on, which must be in it; they are good until the next call.
+func (w *window) at(g *segment, off, n int64) ([]byte, error) {
+	if g == w.seg && off >= w.off && off+n <= w.off+w.n {
+		return w.buf[off-w.off:][:n], nil
+	}
+	size := min(max(n, scanBytes), g.size-off)
+	if size < n {
+		return make([]byte, n), nil // a file that is shorter than its header: nothing valid
+	}
+	if size > int64(len(w.buf)) {
+		w.buf = vfs.AlignedBuffer(int(size))
+	}
+	w.seg = nil
+	if _, err := g.file.ReadAt(w.buf[:size], off); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("raftlog: read segment %d: %w", g.seq, err)
+	}
+	w.seg, w.off, w.n = g, off, size
+	return w.buf[:n], nil
+}
