@@ -53,6 +53,8 @@ var hostile = []struct {
 	{"most persistent watches", "SetWatches2", i32(0, 0, 0, 0, 0, math.MaxInt32), 20, "a count of 2147483647"},
 	{"watch in a believable vector", "SetWatches", i32(0, 0, 2, 9) + path, 12, "a length of 9 with 6 bytes left"},
 	{"most children", "GetChildrenResponse", i32(math.MaxInt32) + path, 0, "a count of 2147483647"},
+	{"more children than fit", "GetChildrenResponse", i32(2) + strings.Repeat("\x00", 7), 0, "a count of 2 elements with 7 bytes left"},
+	{"more identities than fit", "WhoAmIResponse", i32(2) + strings.Repeat("\x00", 15), 0, "a count of 2 elements with 15 bytes left"},
 	{"most identities", "WhoAmIResponse", i32(math.MaxInt32) + path, 0, "a count of 2147483647"},
 	{"multi without an end", "MultiRequest", i32(13) + "\x00" + i32(-1) + path + i32(-1), 19, "4 bytes wanted, 0 left"},
 	{"multi in a multi", "MultiRequest", i32(14) + "\x00" + i32(-1), 9, "operation type 14"},

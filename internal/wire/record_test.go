@@ -198,6 +198,9 @@ func footprint(t testing.TB, v reflect.Value, frame []byte) int {
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
 			mustAlias(t, v.Bytes(), frame)
+			if v.Cap() != v.Len() {
+				t.Errorf("%q has room for %d bytes: appending to it writes into the next field", v.Bytes(), v.Cap())
+			}
 			return 0
 		}
 		size = v.Cap() * int(v.Type().Elem().Size())
