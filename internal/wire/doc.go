@@ -57,8 +57,8 @@
 // Strings and buffers alias the frame. They are valid only as long as the frame is neither written to nor given back to a
 // pool; whoever keeps one clones it (strings.Clone, bytes.Clone). Slices inside a record are reused when the record is decoded
 // again, so a record that lives as long as its connection costs no allocation for a request that fits the last one's slices. The
-price: it keeps the largest slices it ever had, several MiB after a frame of 1 MiB full of tiny operations. Whoever keeps records
-sets such slices to nil when they are idle or large.
+// price: it keeps the largest slices it ever had, several MiB after a frame of 1 MiB full of tiny operations. Whoever keeps records
+// sets such slices to nil when they are idle or large.
 //
 // A null string is read as "", and "" is never written as null. The exceptions, where the difference means something, are
 // []byte (ReconfigRequest). Slices keep nil (null) and empty apart, both ways. Counts and lengths below -1, which ZooKeeper
