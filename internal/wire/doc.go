@@ -61,8 +61,8 @@
 // sets such slices to nil when they are idle or large.
 //
 // A null string is read as "", and "" is never written as null. The exceptions, where the difference means something, are
-// []byte (ReconfigRequest). Slices keep nil (null) and empty apart, both ways. Counts and lengths below -1, which ZooKeeper
-// reads as empty vectors, are errors here.
+// []byte (ReconfigRequest). Slices keep nil (null) and empty apart, both ways. Lengths below -1 are errors, and so
+// are counts, which ZooKeeper reads as those of empty vectors.
 //
 // # What it does not do
 //
