@@ -1,10 +1,6 @@
 package tree
 
-import (
-	"math"
-
-	"gopherwood/zk"
-)
+import "gopherwood/zk"
 
 // kind of a znode.
 type kind uint8
@@ -81,10 +77,8 @@ func nextVersion(v int32) int32 {
 	if v == -2 {
 		return 0
 	}
-	return v + 1 // wraps at math.MaxInt32
+	return v + 1 // wraps
 }
-
-var _ = math.MaxInt32
 
 // name and data alias the blob: good until the next write.
 func (t *Tree) name(r *record) []byte { return t.blobs.at(r.blob(), r.blobLen())[:r.nameLen] }

@@ -131,8 +131,8 @@ func (t *Tree) WatchState(path string) (czxid, mzxid, pzxid int64, exists bool) 
 	return r.czxid, r.mzxid, r.pzxid, true
 }
 
-// Ephemerals gives yield the paths of a session's ephemeral nodes that start with prefix, oldest first, until it returns false.
-// An empty prefix and "/" are all.
+// Ephemerals gives yield the paths of a session's ephemeral nodes that start with prefix, in no particular
+// order, until it returns false. An empty prefix and "/" are all.
 func (t *Tree) Ephemerals(session int64, prefix string, yield func(path string) bool) {
 	if s := strings.TrimSpace(prefix); s == "" || s == zk.Root {
 		prefix = ""

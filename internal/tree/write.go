@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"bytes"
 	"strings"
 	"unsafe"
 
@@ -328,7 +329,7 @@ func (t *Tree) setConfig(x *txn, c *Command) {
 	}
 	r := t.nodes.at(id)
 	data := c.Ops[0].Data
-	if r.dataLen >= 0 && data != nil && string(t.data(r)) == string(data) {
+	if old := t.data(r); (old == nil) == (data == nil) && bytes.Equal(old, data) {
 		return
 	}
 	x.zxid = t.zxid
