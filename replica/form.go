@@ -79,7 +79,7 @@ func (r *Replica) openLog() error {
 }
 
 func (r *Replica) logOptions() raftlog.Options {
-	o := raftlog.Options{Buffered: r.cfg.BufferedLog}
+	o := raftlog.Options{NoDirect: r.cfg.BufferedLog}
 	binary.LittleEndian.PutUint64(o.Identity[:], r.identity.ClusterID)
 	binary.LittleEndian.PutUint64(o.Identity[8:], r.identity.RaftID)
 	return o

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -83,7 +84,7 @@ func (r *Replica) open() error {
 	if err := r.cfg.FS.MkdirAll(r.cfg.Dir); err != nil {
 		return fmt.Errorf("replica: data directory: %w", err)
 	}
-	lock, err := r.cfg.FS.Lock(filepath.Join(r.cfg.Dir, "LOCK"), fmt.Sprintf("server %d", r.cfg.ServerID))
+	lock, err := r.cfg.FS.Lock(filepath.Join(r.cfg.Dir, "LOCK"), fmt.Sprintf("server %d, process %d", r.cfg.ServerID, os.Getpid()))
 	if err != nil {
 		return fmt.Errorf("replica: data directory %s is in use: %w", r.cfg.Dir, err)
 	}

@@ -31,10 +31,11 @@ func (n *Node) Barrier(w Waiter) error {
 	return nil
 }
 
-// askBarrier sends the next ReadIndex if none is in flight.
+// askBarrier sends the next ReadIndex if none is in flight. A leader waits until it has applied an entry of its own term: raft makes
+// sure of that by itself, except for a leader that is the only voter, whose commit index may lag behind its own log after a restart.
 func (n *Node) askBarrier() {
 	b := &n.barriers
-	if len(b.inflight) > 0 || len(b.waiting) == 0 || n.lead == 0 {
+	if len(b.inflight) > 0 || len(b.waiting) == 0 || n.lead == 0 || n.lead == n.cfg.RaftID && !n.intake.ready {
 		return
 	}
 	b.inflight, b.waiting = b.waiting, nil

@@ -230,6 +230,9 @@ func (n *Node) Deliver(m *peer.Message) {
 	}
 	switch m.Kind {
 	case peer.KindRaft:
+		if m.Raft.GetType() == pb.MsgReadIndex && n.lead == n.cfg.RaftID && !n.intake.ready {
+			return // as in askBarrier; the asker tries again
+		}
 		n.countercampaign(m.Raft)
 		n.step(m.Raft)
 	case peer.KindOrigin:

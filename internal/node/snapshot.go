@@ -141,10 +141,11 @@ const (
 )
 
 // sendSnapshot starts the streaming of a snapshot to a member. While the log still has everything since the ensemble was formed
-// there is no file to send: one is taken, and raft asks again.
+// there is no file to send, and a snapshot older than the member's joining is none that it may restore: one is taken, and raft asks again.
 func (n *Node) sendSnapshot(m *pb.Message) {
-	index := m.GetSnapshot().GetMetadata().GetIndex()
-	if index <= BootstrapIndex {
+	meta := m.GetSnapshot().GetMetadata()
+	index := meta.GetIndex()
+	if index <= BootstrapIndex || !inConfState(meta.GetConfState(), m.GetTo()) {
 		n.raw.ReportSnapshot(m.GetTo(), raft.SnapshotFailure)
 		if err := n.TakeSnapshot(); err != nil {
 			n.log.Warn("no snapshot can be taken for a member that needs one", "error", err)
@@ -153,6 +154,15 @@ func (n *Node) sendSnapshot(m *pb.Message) {
 	}
 	n.snap.out = append(n.snap.out, outgoing{to: m.GetTo(), index: index})
 	n.host.SendSnapshot(m)
+}
+
+func inConfState(cs *pb.ConfState, raftID uint64) bool {
+	for _, ids := range [][]uint64{cs.GetVoters(), cs.GetLearners(), cs.GetVotersOutgoing(), cs.GetLearnersNext()} {
+		if slices.Contains(ids, raftID) {
+			return true
+		}
+	}
+	return false
 }
 
 // SnapshotSent says how the streaming of a snapshot to a member ended.
