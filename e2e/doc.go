@@ -1,0 +1,19 @@
+// Package e2e proves the whole product from outside: real servers as processes on loopback, and the clients that users have.
+//
+// Two kinds of tests live here. The client suites run ZooKeeper's own Java client and shell, Apache Curator, Python's kazoo,
+// go-zookeeper and the C client, each in its own language, against one server and against three. The fault tests kill servers
+// under load and check from the raw protocol that nothing acknowledged was lost, doubled or reordered.
+//
+// They are slow and want other languages' tools, so they run only with GOPHERWOOD_E2E=1, which `make e2e` and `make test` set
+// after they have brought what is needed. More variables:
+//
+//	GOPHERWOOD_E2E_TARGET=zookeeper   run the suites against Apache ZooKeeper: a check that fails there is the check's fault
+//	GOPHERWOOD_E2E_TARGET=gopherwood-race   run them against a server built with the race detector
+//	GOPHERWOOD_E2E_CONNECT=host:port,…      run the client suites against servers that run already
+//	GOPHERWOOD_E2E_ROUNDS=10                rounds of the fault tests (default 2)
+//	GOPHERWOOD_E2E_SECONDS=600              length of the soak test (default 20)
+//	GOPHERWOOD_E2E_ZNODES=1000000           size of the restart test (default 100000)
+//	GOPHERWOOD_E2E_SESSIONS=20000           size of the idle-session test (default 2000)
+//
+// Nothing imports this package.
+package e2e
