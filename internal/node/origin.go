@@ -56,8 +56,8 @@ func (n *Node) Submit(c *Chunk) {
 // sendOrigin gives the leader what it has not had. It is the only place where the stream moves.
 func (n *Node) sendOrigin() {
 	o := &n.origin
-	if n.lead == 0 || o.sent == o.next-1 {
-		return
+	if n.lead == 0 || o.sent == o.next-1 || !n.isMember(n.cfg.RaftID) {
+		return // one who is not let in yet would learn its results from a snapshot only, that is, not at all
 	}
 	for _, c := range o.chunks {
 		if c.last() <= o.sent {
