@@ -125,6 +125,8 @@ func (h *host) MembersChanged(members []peer.Member) {
 	h.log.Info("the members are now", "members", members)
 }
 
+func (h *host) Diverged(err *node.DivergedError) { (*Replica)(h).fatal(err) }
+
 // peerHandler is what the transport delivers to, on its goroutines.
 type peerHandler Replica
 

@@ -348,3 +348,18 @@ func BenchmarkAlone(b *testing.B) {
 	}
 	wg.Wait()
 }
+
+// BenchmarkAloneOneAtATime is the latency of one command: one log write and four hand-overs between goroutines.
+func BenchmarkAloneOneAtATime(b *testing.B) {
+	r, err := Start(Config{Dir: b.TempDir(), ServerID: 1, Logger: slog.New(slog.DiscardHandler)}, &sum{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	data := number(1)
+	for b.Loop() {
+		if _, err := r.Do(b.Context(), data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

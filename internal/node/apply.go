@@ -59,6 +59,10 @@ func (n *Node) applyBatch(e *pb.Entry) {
 // applySegment applies those commands of a run that follow what was applied of their origin: a repeat is ignored, and so is what
 // comes after a gap. This rule, and no other, makes every proposal apply exactly once.
 func (n *Node) applySegment(c *Command, s *segment) error {
+	if s.origin == checkOrigin {
+		n.applyCheck(c.Index, s)
+		return nil
+	}
 	want, live := n.state.next(s.origin)
 	if !live || s.first > want && !plantedOriginGap || s.last() < want && !plantedOriginDuplicate {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"io"
 	mathrand "math/rand/v2"
 	"slices"
@@ -106,6 +107,7 @@ type member struct {
 	pending  []*raftlog.Record
 	restore  []uint64
 	snapshot []*Snapshot
+	diverged *DivergedError
 }
 
 func (m *member) Send(msg *peer.Message) bool {
@@ -121,6 +123,7 @@ func (m *member) TakeSnapshot(s *Snapshot)       { m.snapshot = append(m.snapsho
 func (m *member) Restore(index uint64)           { m.restore = append(m.restore, index) }
 func (m *member) Acked(*Chunk)                   {}
 func (m *member) MembersChanged(_ []peer.Member) {}
+func (m *member) Diverged(err *DivergedError)    { m.diverged = err }
 
 // cluster steps some members until nothing moves.
 type cluster struct {
@@ -511,5 +514,41 @@ func TestTransferMovesLeadership(t *testing.T) {
 	}
 	if r[0].err != nil || r[0].times != 1 {
 		t.Errorf("a command during the transfer = %+v", r[0])
+	}
+}
+
+func (j *journal) Digest() uint64 {
+	h := fnv.New64a()
+	for _, c := range j.commands {
+		fmt.Fprintln(h, c)
+	}
+	return h.Sum64()
+}
+
+func TestReplicaThatDiffersIsFound(t *testing.T) {
+	c := newCluster(t, 3)
+	c.tick(10)
+	l := c.leader()
+	i := slices.IndexFunc(c.members, func(m *member) bool { return m != l })
+	for round := range 3 {
+		l.submit(fmt.Sprint("round", round))
+		c.settle()
+		c.tick(digestTicks)
+	}
+	for _, m := range c.members {
+		if m.diverged != nil {
+			t.Fatalf("server %d, equal to the others: %v", ServerOf(m.id), m.diverged)
+		}
+	}
+	c.members[i].sm.commands[0] = "bit rot"
+	for range 2 {
+		l.submit("more")
+		c.settle()
+		c.tick(digestTicks)
+	}
+	for _, m := range c.members {
+		if (m.diverged != nil) != (m == c.members[i]) {
+			t.Errorf("server %d: diverged = %v", ServerOf(m.id), m.diverged)
+		}
 	}
 }

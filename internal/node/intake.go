@@ -38,7 +38,7 @@ func (n *Node) receiveOrigin(m *peer.Message) {
 		return // its origin sends it again to whoever leads
 	}
 	s := segment{origin: m.Origin.Origin, first: m.Origin.First, count: uint64(m.Origin.Count), data: m.Origin.Data}
-	if s.first == 0 || s.first+s.count < s.first {
+	if s.origin == checkOrigin || s.first == 0 || s.first+s.count < s.first {
 		return
 	}
 	n.accept(s)

@@ -30,6 +30,8 @@ type Host interface {
 	Acked(c *Chunk)
 	// MembersChanged says who the members are now; the slice is not to be changed or kept.
 	MembersChanged(m []peer.Member)
+	// Diverged says that this replica's state differs from the leader's. It must not serve any more.
+	Diverged(err *DivergedError)
 }
 
 // Log is the durable log as the node needs it; raftlog.Log is one. Its owner is the node's owner.
@@ -106,6 +108,7 @@ type Node struct {
 	observer LeaderObserver
 	ticker   Ticker
 	handler  MessageHandler
+	digester Digester
 
 	raw     *raft.RawNode
 	storage Log
@@ -127,6 +130,7 @@ type Node struct {
 	barriers   barriers
 	eager      eager
 	snap       snapshots
+	digests    digests
 	appending  []appendJob
 	restoring  bool
 	batchDepth int
@@ -160,6 +164,7 @@ func New(cfg Config, log Log, state *State, sm StateMachine, host Host) (*Node, 
 	n.observer, _ = sm.(LeaderObserver)
 	n.ticker, _ = sm.(Ticker)
 	n.handler, _ = sm.(MessageHandler)
+	n.digester, _ = sm.(Digester)
 	if n.state == nil {
 		n.state = bootstrapState(conf)
 	}
@@ -217,6 +222,9 @@ func (n *Node) Tick() {
 	n.tryEager()
 	if n.ticks%uint64(n.cfg.HeartbeatTicks) == 0 && n.lead == n.cfg.RaftID {
 		n.promoteLearners()
+	}
+	if n.ticks%digestTicks == 0 {
+		n.proposeCheck()
 	}
 	if n.ticker != nil {
 		n.ticker.Tick(n.nowMs)

@@ -196,6 +196,7 @@ func (n *Node) Restored(index uint64, state *State, bytes int64) {
 		panic(invariant("restored snapshot %d, the log has %d (%v)", index, snap.GetMetadata().GetIndex(), err))
 	}
 	n.state = state
+	n.digests = digests{}
 	n.applied = position{index, snap.GetMetadata().GetTerm()}
 	n.confState = snap.GetMetadata().GetConfState()
 	n.snap.index, n.snap.bytes = index, bytes
