@@ -38,10 +38,8 @@ func (r *reader) batch(extents []extent, ahead int64) ([]byte, error) {
 		r.buf = vfs.AlignedBuffer(int(max(n, min(ahead, readBytes))))
 	}
 	r.seg = nil
-	if _, err := e.seg.file.ReadAt(r.buf[:n], e.off); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("raftlog: read segment %d: %w", e.seg.seq, err)
-	} else if err != nil {
-		return nil, &CorruptError{File: e.seg.name, Offset: e.off, Reason: "the file ends in the middle of a batch"}
+	if _, err := e.seg.file.ReadAt(r.buf[:n], e.off); err != nil {
+		return nil, err
 	}
 	r.seg, r.off, r.n = e.seg, e.off, n
 	return r.buf[:e.size], nil
@@ -75,8 +73,11 @@ func (l *Log) collect(extents []extent, ahead int64, c *collector) error {
 		return &CorruptError{File: l.segs.path(e.seg.name), Offset: e.off, Reason: reason}
 	}
 	b, err := l.reader.batch(extents, ahead)
+	if errors.Is(err, io.EOF) {
+		return corrupt("the file ends in the middle of a batch")
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("raftlog: read segment %d: %w", e.seg.seq, err)
 	}
 	var h batchHeader
 	if !h.parse(b, l.writer.seed) || h.segment != e.seg.seq || h.size() != e.size {

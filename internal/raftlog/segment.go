@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"path"
 	"slices"
 	"strconv"
@@ -22,7 +23,7 @@ const (
 	tmpSuffix         = ".tmp"
 )
 
-// segment is one file of the log. Constant after it was made; the file's bytes belong to the Writer.
+// segment is one file of the log. Constant while it is in use, its bytes belong to the Writer; once it is free it belongs to prepare.
 type segment struct {
 	seq    uint64
 	name   string
@@ -174,7 +175,9 @@ func (s *segments) discard(names ...string) {
 
 // make gives a segment that is ready for the writer: a recycled file, or a new one.
 func (s *segments) make(seq uint64, size int64) (*segment, error) {
-	if old := s.reusable(size); old != nil {
+	if old, err := s.reusable(size); err != nil {
+		return nil, err
+	} else if old != nil {
 		return s.recycle(old, seq)
 	}
 	tmp := seqName(seq, tmpSuffix)
@@ -195,35 +198,52 @@ func (s *segments) make(seq uint64, size int64) (*segment, error) {
 	return g, nil
 }
 
-// reusable takes a free segment of the wanted size.
-func (s *segments) reusable(size int64) *segment {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, g := range s.free {
-		if g.size >= size && g.size <= 2*size {
-			s.free = slices.Delete(s.free, i, i+1)
-			return g
+// reusable takes the oldest free segment, which gets a name without a place in the chain, durably. Those that have the wrong size are removed. Always the oldest:
+// were a newer one taken first, the older one would be a log that ends too early for what comes after the hole.
+func (s *segments) reusable(size int64) (*segment, error) {
+	for {
+		s.mu.Lock()
+		if len(s.free) == 0 {
+			s.mu.Unlock()
+			return nil, nil
 		}
-	}
-	return nil
-}
+		g := s.free[0]
+		s.mu.Unlock()
 
-// recycle gives a free segment another number. Its blocks are written already, which makes writing to them cheaper than to new ones; what they hold names
-// another segment. First it loses its name, durably, so that at no time a file has a name that its header contradicts.
-func (s *segments) recycle(old *segment, seq uint64) (*segment, error) {
-	spare := seqName(old.seq, spareSuffix)
-	if old.name != spare {
-		if err := s.fs.Rename(s.path(old.name), s.path(spare)); err != nil {
-			return nil, err
+		if g.size < size || g.size > 2*size {
+			if err := errors.Join(g.file.Close(), s.remove(g.name)); err != nil {
+				return nil, err
+			}
+			s.dropFree(1)
+			continue
+		}
+		if spare := seqName(g.seq, spareSuffix); g.name != spare {
+			if err := s.fs.Rename(s.path(g.name), s.path(spare)); err != nil {
+				return nil, err
+			}
+			g.name = spare
 		}
 		if err := s.fs.SyncDir(s.dir); err != nil {
 			return nil, err
 		}
+		s.dropFree(1)
+		return g, nil
 	}
+}
+
+func (s *segments) dropFree(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = slices.Clone(s.free[n:])
+}
+
+// recycle gives a spare segment another number. Its blocks are written already, which makes writing to them cheaper than to new ones; what they hold
+// names another segment.
+func (s *segments) recycle(old *segment, seq uint64) (*segment, error) {
 	g := &segment{seq: seq, name: seqName(seq, logSuffix), size: old.size, file: old.file, direct: old.direct}
-	if err := s.label(g, spare); err != nil {
+	if err := s.label(g, old.name); err != nil {
 		old.file.Close()
-		s.discard(spare)
+		s.discard(old.name)
 		return nil, err
 	}
 	return g, nil
@@ -287,20 +307,16 @@ func (s *segments) grow(g *segment, size int64) (*segment, error) {
 // tidy removes what nobody needs. The oldest goes first and durably, so that a crash leaves no hole in the numbers.
 func (s *segments) tidy() error {
 	s.mu.Lock()
-	var drop []*segment
-	if n := len(s.free) - maxFree; n > 0 {
-		drop = slices.Clone(s.free[:n])
-		s.free = slices.Delete(s.free, 0, n)
-	}
+	drop := slices.Clone(s.free[:max(0, len(s.free)-maxFree)])
 	names := s.trash
 	s.trash = nil
 	s.mu.Unlock()
 
 	for _, g := range drop {
-		err := errors.Join(g.file.Close(), s.remove(g.name))
-		if err != nil {
+		if err := errors.Join(g.file.Close(), s.remove(g.name)); err != nil {
 			return err
 		}
+		s.dropFree(1)
 	}
 	for _, name := range names {
 		if err := s.remove(name); err != nil {
@@ -311,7 +327,7 @@ func (s *segments) tidy() error {
 }
 
 func (s *segments) remove(name string) error {
-	if err := s.fs.Remove(s.path(name)); err != nil {
+	if err := s.fs.Remove(s.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return s.fs.SyncDir(s.dir)

@@ -105,7 +105,7 @@ func (s *snapshots) load(l *Log) error {
 		l.snapshot = m
 		return nil
 	}
-	if l.first <= 2 && l.snapshot.GetIndex() < l.first { // at the very beginning there is no file
+	if l.first == 1 || l.first == 2 && l.snapshot.GetIndex() == 1 { // the very beginning has no file
 		return nil
 	}
 	return &CorruptError{File: s.path(l.first - 1), Reason: fmt.Sprintf(
