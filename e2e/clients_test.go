@@ -17,6 +17,7 @@ var clients = []struct {
 }{
 	{"java", javaClient},
 	{"curator", curator},
+	{"shell", shell},
 }
 
 // TestClients runs every client suite against one server and against three, or against those named by the environment.

@@ -358,7 +358,11 @@ final class NodeChecks {
         that(ephemerals.get(0).endsWith("/e"), "ephemerals " + ephemerals);
     }
 
+    /** sync, then a read: as new as the sync. ZooKeeper itself now and then shows the state before it. */
     private static void syncOtherServer(Env env) throws Exception {
+        if ("zookeeper".equals(System.getenv("GOPHERWOOD_E2E_TARGET"))) {
+            throw new Suite.Skip("ZooKeeper's sync does not always keep this promise");
+        }
         ZooKeeper a = env.client(env.server(0), Env.TIMEOUT_MS, e -> {});
         ZooKeeper b = env.client(env.server(1), Env.TIMEOUT_MS, e -> {});
         ZooKeeper c = env.client(env.server(2), Env.TIMEOUT_MS, e -> {});
