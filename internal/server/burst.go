@@ -1,0 +1,307 @@
+package server
+
+import (
+	"slices"
+	"time"
+
+	"gopherwood/internal/wire"
+	"gopherwood/zk"
+)
+
+// burst handles every whole request in the inbox and sends the replies that are ready: one read of the socket, one hold of
+// the tree's lock, one write, however many requests the client has pipelined. want is the size of the frame that is there in
+// part, for fill.
+func (c *conn) burst() (want int, err error) {
+	r := run{c: c, startNs: c.srv.now()}
+	want, err = r.all()
+	r.release()
+	if r.received > 0 {
+		r.account()
+		c.flushWait()
+	}
+	return want, err
+}
+
+// run is the work of one burst. While it holds the tree's read lock it also holds the connection's mu.
+type run struct {
+	c        *conn
+	startNs  int64
+	held     bool
+	left     int // reads until the lock is let go
+	received int
+	reads    int
+	enc      *encoder
+}
+
+func (r *run) all() (want int, err error) {
+	c := r.c
+	if !c.heard.Load() && len(c.in.bytes()) > 0 {
+		c.heard.Store(true)
+	}
+	for !c.stop {
+		frame, size, err := wire.SplitFrame(c.in.bytes(), c.srv.cfg.MaxFrame)
+		if err != nil {
+			return 0, err
+		}
+		if frame == nil {
+			return size, nil
+		}
+		c.in.pos += size
+		r.received++
+		if err := r.request(frame); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// request handles one request.
+func (r *run) request(frame []byte) error {
+	d := wire.NewDecoder(frame)
+	var h wire.RequestHeader
+	h.Decode(&d)
+	if err := d.Err(); err != nil {
+		return &badRequest{"it sent a request without a header", err}
+	}
+	c := r.c
+	body := frame[d.Offset():]
+	c.srv.stats.ops[slotOf(h.Type)].Add(1)
+	switch classOf(h.Type) {
+	case classRead:
+		return r.read(&h, body)
+	case classWrite:
+		return r.write(&h, body)
+	case classSync:
+		return r.sync(&h, body)
+	case classAuth:
+		return r.auth(&h, body)
+	}
+	c.srv.noisy.info("answered an operation that is not implemented, and closed the connection", "client", c, "type", int32(h.Type))
+	r.decided(&h, zk.ErrUnimplemented, lastReply)
+	return nil
+}
+
+// read executes a read, or queues it behind what the session has under way.
+func (r *run) read(h *wire.RequestHeader, body []byte) error {
+	c := r.c
+	if !r.held {
+		c.mu.Lock()
+		if c.queue.head != nil {
+			ok := c.waitLocked(waitRoom)
+			if ok && c.queue.head != nil {
+				q := c.srv.newRequest(c, classRead, h, r.startNs)
+				q.auth, q.body = c.auth, append(q.body, body...)
+				c.queue.push(q)
+				c.mu.Unlock()
+				return nil
+			}
+		}
+		dead := c.dead
+		c.mu.Unlock()
+		if dead {
+			return errEnded
+		}
+		r.hold() // only this goroutine adds to the queue, so it is still empty
+	}
+	out := c.outLocked()
+	out.b = c.execute(out.b, h.Type, h.Xid, body, c.auth)
+	c.note(h.Type, h.Xid, r.startNs, 0)
+	r.reads++
+	r.left--
+	dead, high := c.dead, c.backlogLocked() > outHigh
+	if c.closing {
+		c.stop = true
+	}
+	if dead || high || r.left == 0 {
+		r.release()
+	}
+	if dead {
+		return errEnded
+	}
+	if high {
+		return r.drain()
+	}
+	return nil
+}
+
+// drain waits until the client has taken most of what is there for it.
+func (r *run) drain() error {
+	c := r.c
+	c.flushWait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.waitLocked(waitSent) {
+		return errEnded
+	}
+	return nil
+}
+
+// hold takes the tree's read lock and the connection's mu, in this order.
+func (r *run) hold() {
+	r.c.srv.treeMu.RLock()
+	r.c.mu.Lock()
+	r.held, r.left = true, maxReadRun
+}
+
+// release lets go of both.
+func (r *run) release() {
+	if !r.held {
+		return
+	}
+	r.c.settleLocked()
+	r.c.mu.Unlock()
+	r.c.srv.treeMu.RUnlock()
+	r.held = false
+}
+
+// account adds the burst to the counters.
+func (r *run) account() {
+	s := r.c.srv
+	lat := time.Duration(s.now() - r.startNs)
+	s.stats.received.Add(int64(r.received))
+	s.stats.sent.Add(int64(r.reads))
+	s.stats.requests.add(int64(r.reads), lat)
+	s.stats.reads.add(int64(r.reads), lat)
+	if r.enc != nil {
+		s.encoders.Put(r.enc)
+	}
+	r.c.mu.Lock()
+	r.c.stats.received += int64(r.received)
+	if r.reads > 0 {
+		r.c.stats.lastLatNs = int64(lat)
+		r.c.stats.maxLatNs = max(r.c.stats.maxLatNs, int64(lat))
+		r.c.stats.sumLatNs += int64(lat) * int64(r.reads)
+	}
+	r.c.mu.Unlock()
+}
+
+// enqueue puts a request that somebody else will answer into the queue, when there is room for it.
+func (r *run) enqueue(q *request) error {
+	c := r.c
+	r.release()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	alive := c.waitLocked(waitRoom)
+	// A write behind a sync waits until the sync is answered. It would be applied as soon as it is committed, and reads
+	// between the two would then see it too early; and a sync's answer must come first anyway.
+	if alive && q.class == classWrite {
+		alive = c.waitLocked(waitNoSync)
+	}
+	if !alive {
+		c.srv.freeRequest(q)
+		return errEnded
+	}
+	c.queue.push(q)
+	c.srv.outstanding.Add(1)
+	return nil
+}
+
+// write proposes a write.
+func (r *run) write(h *wire.RequestHeader, body []byte) error {
+	c := r.c
+	if r.enc == nil {
+		r.enc = c.srv.encoders.Get().(*encoder)
+	}
+	data, err := r.enc.command(c, h.Type, body)
+	if err != nil {
+		return r.malformed(h, err)
+	}
+	q := c.srv.newRequest(c, classWrite, h, r.startNs)
+	if err := r.enqueue(q); err != nil {
+		return err
+	}
+	if h.Type == zk.OpCloseSession {
+		c.stop = true
+	}
+	if err := c.srv.rep.Propose(data, q); err != nil {
+		c.srv.outstanding.Add(-1)
+		return err
+	}
+	return nil
+}
+
+// sync asks for a barrier. The reply waits for it and for the writes before it.
+func (r *run) sync(h *wire.RequestHeader, body []byte) error {
+	var req wire.SyncRequest
+	d := wire.NewDecoder(body)
+	req.Decode(&d)
+	if err := d.Err(); err != nil {
+		return r.malformed(h, err)
+	}
+	q := r.c.srv.newRequest(r.c, classSync, h, r.startNs)
+	q.body = append(q.body, body...)
+	if err := r.enqueue(q); err != nil {
+		return err
+	}
+	r.c.srv.rep.Barrier(q)
+	return nil
+}
+
+// auth adds an identity to the connection, at once: requests that were sent later have it, those before do not.
+func (r *run) auth(h *wire.RequestHeader, body []byte) error {
+	var req wire.AuthPacket
+	d := wire.NewDecoder(body)
+	req.Decode(&d)
+	if err := d.Err(); err != nil {
+		return r.malformed(h, err)
+	}
+	c := r.c
+	r.release()
+	ids, err := c.srv.authenticate(c, &req)
+	if err == nil && len(c.auth)+len(ids) > maxIdentities {
+		err = errTooManyIdentities
+	}
+	if err != nil {
+		c.srv.stats.authFails.Add(1)
+		c.srv.noisy.warn("a client's authentication failed, so its connection is closed", "client", c, "scheme", printable(req.Scheme), "error", err)
+		r.decided(h, zk.ErrAuthFailed, lastReply)
+		return nil
+	}
+	grown := slices.Clone(c.auth)
+	for _, id := range ids {
+		if !slices.Contains(grown, id) {
+			grown = append(grown, id)
+		}
+	}
+	c.mu.Lock()
+	c.auth = grown
+	c.mu.Unlock()
+	r.decided(h, zk.OK, moreReplies)
+	return nil
+}
+
+// malformed answers a record that is none of its operation's, and ends the connection: its sender cannot be trusted further.
+func (r *run) malformed(h *wire.RequestHeader, err error) error {
+	r.c.srv.noisy.warn("closed a client's connection: it sent a malformed request", "client", r.c, "type", int32(h.Type), "error", err)
+	r.decided(h, zk.ErrMarshalling, lastReply)
+	return nil
+}
+
+// finality says whether a connection goes on after a reply.
+type finality bool
+
+const (
+	moreReplies finality = false
+	lastReply   finality = true
+)
+
+// decided sends a reply that consists of a code, in its turn.
+func (r *run) decided(h *wire.RequestHeader, code zk.Code, f finality) {
+	c := r.c
+	q := c.srv.newRequest(c, classUnknown, h, r.startNs)
+	q.code, q.last = code, bool(f)
+	r.release()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stop = c.stop || q.last
+	if c.queue.head != nil {
+		c.queue.push(q)
+		return
+	}
+	if !c.dead {
+		c.answerDecided(q)
+		c.stats.sent++
+		c.srv.stats.sent.Add(1)
+	}
+	c.srv.freeRequest(q)
+}

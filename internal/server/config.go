@@ -1,0 +1,114 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"gopherwood/internal/session"
+	"gopherwood/internal/watch"
+	"gopherwood/internal/wire"
+)
+
+// Member is a server of the ensemble as its configuration names it.
+type Member struct {
+	ID         uint64
+	PeerAddr   string // "host:port" on which the members talk to each other
+	ElectPort  string // second port of a server.N line; "" means the first
+	ClientAddr string // "host:port" for clients; "" if the member has to say it
+	Observer   bool
+}
+
+// Config is what a server has to know. A zero field means its default; NewServer copies it.
+type Config struct {
+	ID      uint64   // server id, 1 to 255: the high byte of the session ids that it gives out
+	Members []Member // the configured ensemble; empty for a server that is alone
+
+	TickMs              int64 // tickTime; 0: 2000
+	MinSessionTimeoutMs int32 // 0: two ticks
+	MaxSessionTimeoutMs int32 // 0: twenty ticks
+	InitLimit           int   // shown by conf; means nothing here
+	SyncLimit           int   // likewise
+
+	MaxFrame         int           // longest request (jute.maxbuffer); 0: wire.DefaultMaxFrame
+	MaxConns         int           // 0: DefaultMaxConns
+	MaxConnsPerIP    int           // maxClientCnxns; 0: no limit
+	MaxOutstanding   int           // 0: DefaultMaxOutstanding
+	MaxOutBytes      int           // 0: DefaultMaxOutBytes
+	MaxOutTotal      int64         // 0: DefaultMaxOutTotal
+	MaxReplyBytes    int           // 0: DefaultMaxReplyBytes
+	Watches          watch.Options // bounds of the watch table
+	HandshakeTimeout time.Duration // 0: DefaultHandshakeTimeout
+	WriteTimeout     time.Duration // 0: DefaultWriteTimeout
+	ElectionGrace    time.Duration // 0: DefaultElectionGrace
+	ReapInterval     time.Duration // 0: DefaultReapInterval
+
+	FourLetterWords []string // allowed commands, "*" for all; nil: DefaultFourLetterWords. srvr is always allowed
+	SuperDigest     string   // "user:base64" that makes its user a super user; "" none
+
+	ClientAddr string // "host:port" where clients reach this server, announced to the ensemble; "" is not announced
+	DataDir    string // shown by conf and dirs
+	Version    string // of this program, shown by srvr and envi; "" is "dev"
+
+	DirBytes func() int64 // size of DataDir, for conf and dirs; nil: 0
+	Log      *slog.Logger // nil: slog.Default()
+
+	// Manual leaves out the goroutine that calls Housekeep, for tests that call it themselves.
+	Manual bool
+}
+
+// DefaultFourLetterWords are answered unless 4lw.commands.whitelist says otherwise. (ZooKeeper's own default is srvr alone.)
+var DefaultFourLetterWords = []string{"ruok", "srvr", "stat", "mntr", "conf", "cons", "isro", "envi", "dirs", "wchs"}
+
+// withDefaults fills in what is zero.
+func (c Config) withDefaults() Config {
+	def(&c.TickMs, session.DefaultTickMs)
+	def(&c.MinSessionTimeoutMs, int32(2*c.TickMs))
+	def(&c.MaxSessionTimeoutMs, int32(20*c.TickMs))
+	def(&c.MaxFrame, wire.DefaultMaxFrame)
+	def(&c.MaxConns, DefaultMaxConns)
+	def(&c.MaxOutstanding, DefaultMaxOutstanding)
+	def(&c.MaxOutBytes, DefaultMaxOutBytes)
+	def(&c.MaxOutTotal, DefaultMaxOutTotal)
+	def(&c.MaxReplyBytes, DefaultMaxReplyBytes)
+	def(&c.HandshakeTimeout, DefaultHandshakeTimeout)
+	def(&c.WriteTimeout, DefaultWriteTimeout)
+	def(&c.ElectionGrace, DefaultElectionGrace)
+	def(&c.ReapInterval, DefaultReapInterval)
+	def(&c.Version, "dev")
+	def(&c.ID, 1)
+	if c.FourLetterWords == nil {
+		c.FourLetterWords = DefaultFourLetterWords
+	}
+	if c.DirBytes == nil {
+		c.DirBytes = func() int64 { return 0 }
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
+}
+
+func def[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// validate looks at a Config that has its defaults.
+func (c *Config) validate() error {
+	switch {
+	case c.ID < 1 || c.ID > 255:
+		return fmt.Errorf("server: id %d is not between 1 and 255", c.ID)
+	case c.TickMs < 1:
+		return fmt.Errorf("server: a tick of %d ms", c.TickMs)
+	case c.MinSessionTimeoutMs < 1 || c.MaxSessionTimeoutMs < c.MinSessionTimeoutMs:
+		return fmt.Errorf("server: session timeouts from %d to %d ms", c.MinSessionTimeoutMs, c.MaxSessionTimeoutMs)
+	case c.MaxFrame < 1024 || c.MaxFrame > wire.MaxFrame:
+		return fmt.Errorf("server: requests of at most %d bytes", c.MaxFrame)
+	case c.MaxConns < 1 || c.MaxConnsPerIP < 0 || c.MaxOutstanding < 1 || c.MaxOutBytes < 1 || c.MaxOutTotal < 1 || c.MaxReplyBytes < 1:
+		return fmt.Errorf("server: a limit below 1")
+	}
+	return nil
+}

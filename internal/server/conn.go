@@ -1,0 +1,336 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"gopherwood/internal/watch"
+	"gopherwood/internal/wire"
+	"gopherwood/zk"
+)
+
+// conn is one client connection. Its reader goroutine (serve) lives as long as it does, decodes its requests, executes what it
+// can, and takes everything down at the end. See doc.go for who may do what.
+type conn struct {
+	// constant
+	srv      *Server
+	nc       net.Conn
+	raw      syscall.RawConn // nil for a connection that is no socket
+	onRead   func(uintptr) bool
+	onWrite  func(uintptr) bool
+	remote   netip.AddrPort // invalid for a connection that is no socket
+	handle   watch.Handle   // and slot in Server.conns
+	acceptNs int64
+
+	// owned by the reader
+	in   inbox
+	rn   int // of the last readReady
+	rerr error
+	stop bool // no further request is read
+
+	// owned by the writer (out.go)
+	wbuf []byte
+	wn   int
+	werr error
+
+	// atomic
+	heard atomic.Bool // since the last report to the leader
+
+	// owned by the loop
+	dirty bool
+
+	mu   sync.Mutex
+	cond sync.Cond // the reader waits for what waitFor says
+	// guarded by mu
+	waitFor       waitFor
+	state         connState
+	dead          bool   // nothing is appended or executed any more
+	closing       bool   // the last reply is appended; once it is sent, the connection ends
+	reason        string // why it was killed; "" if it was not
+	writing       bool   // somebody has the role of the writer
+	out           *outBuffer
+	inflight      int // bytes that the writer has taken
+	newEventBytes int // events in out
+	eventBytes    int // events in what the writer has taken
+	counted       int // part of Server.outTotal
+	queue         queue
+	auth          []zk.ID // immutable slice, replaced when it grows
+	session       int64   // 0 before the session is there
+	timeoutMs     int32
+	overdue       bool // it was dead already when the housekeeper came by
+	stats         connStats
+
+	removed bool // guarded by Server.mu
+}
+
+// connState is how far a connection has come.
+type connState uint8
+
+const (
+	stateHandshake connState = iota // until the session is there
+	stateOpen                       // requests
+	stateCommand                    // answers a four-letter word
+)
+
+// waitFor is what a reader waits for.
+type waitFor uint8
+
+const (
+	waitNothing waitFor = iota
+	waitSession         // state is open, or the last reply of a failed handshake is appended
+	waitRoom            // the queue has room again
+	waitNoSync          // no sync is in the queue
+	waitSent            // the backlog is small again
+	waitEnd             // the last reply is sent
+	waitIdle            // everything is answered and sent
+)
+
+// connStats are what cons shows of a connection.
+type connStats struct {
+	received, sent int64
+	lastOp         zk.OpCode
+	lastXid        int32
+	lastZxid       int64
+	lastNs         int64 // Server.now of the last reply
+	lastLatNs      int64
+	minLatNs       int64
+	maxLatNs       int64
+	sumLatNs       int64
+	answered       int64
+}
+
+func (s *Server) newConn(nc net.Conn) *conn {
+	c := &conn{srv: s, nc: nc, acceptNs: s.now()}
+	c.cond.L = &c.mu
+	if sc, ok := nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			c.raw, c.onRead, c.onWrite = raw, c.readReady, c.writeReady
+		}
+	}
+	ip := "127.0.0.1"
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		c.remote = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
+		ip = c.remote.Addr().WithZone("").String()
+	}
+	c.auth = []zk.ID{{Scheme: "ip", ID: ip}}
+	return c
+}
+
+// serve is the reader.
+func (c *conn) serve() {
+	defer c.teardown()
+	err := c.handshake()
+	if err == nil {
+		err = c.requests()
+	}
+	if err != nil {
+		c.explain(err)
+		return
+	}
+	c.finish()
+}
+
+// requests reads and handles requests until the connection is to end. nil: its last reply is under way.
+func (c *conn) requests() error {
+	for !c.stop {
+		want, err := c.burst()
+		if err != nil || c.stop {
+			return err
+		}
+		if err := c.fill(want); err != nil {
+			return err
+		}
+		if c.srv.draining.Load() {
+			return c.drained()
+		}
+	}
+	return nil
+}
+
+// drained ends a connection of a server that shuts down: nothing more is read, what was read is answered.
+func (c *conn) drained() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waitLocked(waitIdle)
+	c.killLocked(reasonQuiet)
+	return errEnded
+}
+
+// waitLocked waits until w holds. false: the connection is dead.
+func (c *conn) waitLocked(w waitFor) bool {
+	for !c.dead && !c.holdsLocked(w) {
+		c.waitFor = w
+		c.cond.Wait()
+	}
+	c.waitFor = waitNothing
+	return !c.dead
+}
+
+func (c *conn) holdsLocked(w waitFor) bool {
+	switch w {
+	case waitSession:
+		return c.state == stateOpen || c.closing
+	case waitRoom:
+		return c.queue.len < c.srv.cfg.MaxOutstanding && c.queue.bytes < maxPending
+	case waitNoSync:
+		return c.queue.syncs == 0
+	case waitSent:
+		return !c.writing || c.backlogLocked() <= outHigh
+	case waitEnd:
+		return c.closing && c.idleLocked()
+	case waitIdle:
+		return c.queue.len == 0 && c.idleLocked()
+	}
+	return true
+}
+
+// idleLocked says whether there is nothing to send.
+func (c *conn) idleLocked() bool { return c.out == nil && !c.writing }
+
+// wakeLocked lets the reader go on if what it waits for has come.
+func (c *conn) wakeLocked() {
+	if c.waitFor != waitNothing && (c.dead || c.holdsLocked(c.waitFor)) {
+		c.cond.Signal()
+	}
+}
+
+// kill ends the connection from any goroutine, without waiting: its reader takes it down.
+func (c *conn) kill(reason string) {
+	c.mu.Lock()
+	c.killLocked(reason)
+	c.mu.Unlock()
+}
+
+func (c *conn) killLocked(reason string) {
+	if c.dead {
+		return
+	}
+	c.dead, c.reason = true, reason
+	c.cond.Signal()
+	if err := c.nc.SetDeadline(longAgo); err != nil && !errors.Is(err, net.ErrClosed) {
+		c.srv.log.Debug("waking a connection", "error", err)
+	}
+}
+
+var longAgo = time.Unix(1, 0)
+
+// finish sends what is left, says goodbye and waits shortly for the client to hang up, so that the last reply reaches it.
+func (c *conn) finish() {
+	c.mu.Lock()
+	for c.out != nil && !c.writing && !c.dead {
+		c.mu.Unlock()
+		c.flushWait()
+		c.mu.Lock()
+	}
+	alive := c.waitLocked(waitEnd)
+	c.mu.Unlock()
+	if alive {
+		c.linger()
+	}
+}
+
+// linger throws away what the client still sends. Closing a socket with unread bytes would destroy the reply before them.
+func (c *conn) linger() {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
+		return
+	}
+	c.in.release(c.srv)
+	c.in.pos, c.in.end = 0, 0
+	c.in.acquire(c.srv)
+	for left := maxLinger; left > 0; {
+		n, err := c.nc.Read(c.in.buf)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}
+
+// teardown ends everything that the connection has. Requests that are still proposed are given back by their own Done.
+func (c *conn) teardown() {
+	c.mu.Lock()
+	c.dead = true
+	c.queue = queue{}
+	c.out = nil
+	c.srv.outTotal.Add(-int64(c.counted))
+	c.counted = 0
+	c.mu.Unlock()
+	c.in.release(c.srv)
+	c.srv.removeConn(c)
+	if err := c.nc.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		c.srv.log.Debug("closing a connection", "error", err)
+	}
+}
+
+// explain logs why a connection ended, if that is worth a line.
+func (c *conn) explain(err error) {
+	c.mu.Lock()
+	reason, session := c.reason, c.session
+	c.mu.Unlock()
+	var bad *badRequest
+	var length *wire.LengthError
+	switch {
+	case reason == reasonQuiet:
+		return
+	case reason != "":
+		c.srv.noisy.warn("closed a client's connection: "+reason, "client", c, "session", hex(session))
+	case errors.As(err, &length):
+		c.srv.noisy.warn("closed a client's connection: it sent a frame that is too long or malformed (jute.maxbuffer is the limit)",
+			"client", c, "session", hex(session), "bytes", length.Length, "limit", length.Max)
+	case errors.As(err, &bad):
+		c.srv.noisy.warn("closed a client's connection: "+bad.reason, "client", c, "session", hex(session), "error", bad.err)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe),
+		errors.Is(err, os.ErrDeadlineExceeded):
+		c.srv.stats.dropped.Add(1)
+		c.srv.log.Debug("a client has hung up", "client", c, "session", hex(session))
+	default:
+		c.srv.stats.dropped.Add(1)
+		c.srv.noisy.warn("closed a client's connection", "client", c, "session", hex(session), "error", err)
+	}
+}
+
+// reasonQuiet kills a connection without a line in the log: the end was asked for, or announced elsewhere.
+const reasonQuiet = "quiet"
+
+// badRequest is an input that no client of the protocol sends.
+type badRequest struct {
+	reason string
+	err    error
+}
+
+func (e *badRequest) Error() string { return e.reason }
+func (e *badRequest) Unwrap() error { return e.err }
+
+// String is the client's address.
+func (c *conn) String() string {
+	if c.remote.IsValid() {
+		return c.remote.String()
+	}
+	return "local"
+}
+
+// note counts a request that was answered at nowNs, lat after it came.
+func (c *conn) note(op zk.OpCode, xid int32, nowNs int64, lat time.Duration) {
+	st := &c.stats
+	st.sent++
+	st.answered++
+	if xid >= 0 { // the client's own operations, not its pings
+		st.lastXid = xid
+	}
+	st.lastOp, st.lastZxid = op, c.srv.tree.LastZxid()
+	st.lastNs = nowNs
+	st.lastLatNs = int64(lat)
+	st.sumLatNs += int64(lat)
+	st.maxLatNs = max(st.maxLatNs, int64(lat))
+	if st.minLatNs == 0 || int64(lat) < st.minLatNs {
+		st.minLatNs = int64(lat)
+	}
+}

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"time"
+)
+
+// housekeeping looks after the connections now and then, until the server is closed.
+func (s *Server) housekeeping() {
+	every := min(max(ms(s.cfg.MinSessionTimeoutMs)/8, 50*time.Millisecond), 500*time.Millisecond)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.Housekeep(time.Duration(s.now()))
+		case <-s.quit:
+			return
+		}
+	}
+}
+
+// Housekeep is one round: it tells the leader which sessions were heard from, and ends connections whose handshake takes too
+// long or that have been without a leader for their session's timeout. age is the server's age.
+func (s *Server) Housekeep(age time.Duration) {
+	var heard []int64
+	leaderless := s.leaderless()
+	for _, c := range s.conns() {
+		if c.heard.Swap(false) {
+			c.mu.Lock()
+			if c.state == stateOpen && !c.dead {
+				heard = append(heard, c.session)
+			}
+			c.mu.Unlock()
+		}
+		s.inspect(c, age, leaderless)
+	}
+	if s.ready.Load() {
+		s.report(heard)
+	}
+}
+
+// inspect ends c if it is time.
+func (s *Server) inspect(c *conn, age, leaderless time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.dead && c.overdue:
+		s.wg.Go(c.hangUp) // Close waits until the reader has left the socket, and it may be about to
+	case c.dead:
+		c.overdue = true
+	case c.state != stateOpen && age-time.Duration(c.acceptNs) > s.cfg.HandshakeTimeout:
+		c.killLocked("it has not finished its handshake in time")
+	case c.state == stateOpen && leaderless > ms(c.timeoutMs):
+		c.killLocked("there has been no leader for as long as its session's timeout")
+	}
+}

@@ -1,0 +1,87 @@
+package server
+
+import "time"
+
+// The bounds of a server. Those that Config can change are the defaults; zero in a Config means the default.
+const (
+	// DefaultMaxConns bounds the client connections of one server. More are closed as they come.
+	DefaultMaxConns = 65536
+
+	// DefaultMaxOutstanding bounds the requests of one connection that wait for an answer. Its reader then stops reading
+	// (ZooKeeper's globalOutstandingLimit has the same number for a whole server).
+	DefaultMaxOutstanding = 1000
+
+	// DefaultMaxOutBytes bounds the bytes that wait to be sent on one connection, as one reply more than this. A client whose
+	// events reach it does not read: it is closed. A client's own reads wait at outHigh already.
+	DefaultMaxOutBytes = 4 << 20
+
+	// DefaultMaxOutTotal bounds what waits to be sent on all connections together, counting those with more than outLarge. The
+	// connection that would exceed it is closed.
+	DefaultMaxOutTotal = 512 << 20
+
+	// DefaultMaxReplyBytes bounds one reply. The connection that asked for more is closed.
+	DefaultMaxReplyBytes = 64 << 20
+
+	// DefaultHandshakeTimeout bounds the time from accepting a connection to its session (zookeeper.nio.sessionlessCnxnTimeout).
+	DefaultHandshakeTimeout = 10 * time.Second
+
+	// DefaultWriteTimeout bounds the time in which a client has to take writeChunk bytes. It is then closed.
+	DefaultWriteTimeout = 30 * time.Second
+
+	// DefaultElectionGrace: when no leader is known for longer than this, new connections are closed at once. Until then they
+	// wait, since an election takes less.
+	DefaultElectionGrace = 3 * time.Second
+
+	// DefaultReapInterval is how often the leader looks for container and TTL nodes to delete (znode.container.checkIntervalMs).
+	DefaultReapInterval = time.Minute
+)
+
+const (
+	// maxReapPerRound bounds the nodes that one look deletes (znode.container.maxPerMinute).
+	maxReapPerRound = 10000
+
+	// maxExpirePerCommand and maxReapPerCommand bound one proposal of the leader.
+	maxExpirePerCommand = 4096
+	maxReapPerCommand   = 1024
+
+	// maxPending bounds the bytes of reads that wait behind writes on one connection, as one request more than this.
+	maxPending = 1 << 20
+
+	// maxIdentities bounds what auth requests add to one connection. Beyond it: AUTHFAILED.
+	maxIdentities = 64
+
+	// outHigh: a connection with more than this to send executes no further read until it is sent.
+	outHigh = 256 << 10
+
+	// outLarge: smaller backlogs are not counted in the total.
+	outLarge = 64 << 10
+
+	// writeChunk is how much of a backlog one blocking write takes.
+	writeChunk = 256 << 10
+
+	// readBufferBytes is the size of a pooled read buffer. Longer frames get a buffer of their own that grows as bytes arrive.
+	readBufferBytes = 16 << 10
+
+	// pooledBytes: longer buffers are not kept in a pool.
+	pooledBytes = 64 << 10
+
+	// maxReadRun bounds the reads that one connection executes without letting go of the tree's lock.
+	maxReadRun = 64
+
+	// maxLinger and lingerTimeout bound what is read and thrown away after a last reply, so that closing does not destroy it.
+	maxLinger     = 1 << 20
+	lingerTimeout = time.Second
+
+	// maxReportIDs bounds the sessions in one datagram to the leader.
+	maxReportIDs = 4096
+
+	// maxMembers bounds the members that a leader keeps a client address of.
+	maxMembers = 64
+
+	// maxAddressBytes bounds a member's announced client address.
+	maxAddressBytes = 512
+
+	// logBurst and logInterval: lines of one kind that clients can provoke, per interval; the rest is counted.
+	logBurst    = 10
+	logInterval = time.Second
+)

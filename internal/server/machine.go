@@ -1,0 +1,206 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"gopherwood/internal/node"
+	"gopherwood/internal/tree"
+	"gopherwood/internal/watch"
+	"gopherwood/zk"
+)
+
+// The state machine: the tree, and what its changes mean to this server's clients. The methods of this file are called by the
+// replica's loop goroutine alone.
+
+// loopState belongs to the loop goroutine.
+type loopState struct {
+	cmd     tree.Command
+	res     tree.Result
+	handles []watch.Handle
+	told    []*conn
+	event   []byte
+	dirty   []*conn // connections that got something in this batch
+
+	epoch time.Time
+	nowNs int64 // Server.now at the first Done of the batch; 0 before it
+
+	// of this batch, added to the counters at its end
+	sent, answered, writes int64
+}
+
+// touch notes that c has something to be sent at the end of the batch.
+func (l *loopState) touch(c *conn) {
+	if !c.dirty {
+		c.dirty = true
+		l.dirty = append(l.dirty, c)
+	}
+}
+
+// since is how long ago startNs was, as of this batch.
+func (l *loopState) since(startNs int64) time.Duration {
+	if l.nowNs == 0 {
+		l.nowNs = int64(time.Since(l.epoch))
+	}
+	return time.Duration(l.nowNs - startNs)
+}
+
+// BeginBatch implements node.Batcher: readers are locked out until EndBatch.
+func (s *Server) BeginBatch() { s.treeMu.Lock() }
+
+// EndBatch implements node.Batcher: readers may go on, and what the batch has to say is sent.
+func (s *Server) EndBatch() {
+	l := &s.loop
+	dirty := l.dirty
+	for _, c := range dirty {
+		c.dirty = false
+		c.mu.Lock()
+		if !c.dead {
+			c.settleLocked()
+		}
+		c.mu.Unlock()
+	}
+	s.zxid.Store(s.tree.LastZxid())
+	s.treeMu.Unlock()
+	if l.sent > 0 {
+		s.stats.sent.Add(l.sent)
+	}
+	if l.answered > 0 {
+		s.outstanding.Add(-l.answered)
+	}
+	l.sent, l.answered, l.writes, l.nowNs = 0, 0, 0, 0
+	s.flushAll(dirty)
+	clear(dirty)
+	l.dirty = dirty[:0]
+}
+
+const (
+	// flushAlone: the loop itself writes to so few connections; waking another goroutine would cost more.
+	flushAlone = 2
+	// flushEach is how many connections a flusher should have at least.
+	flushEach = 8
+)
+
+// flushAll sends what the connections have, on flushers of their own if there are many.
+func (s *Server) flushAll(dirty []*conn) {
+	if len(dirty) <= flushAlone {
+		for _, c := range dirty {
+			c.flushNow()
+		}
+		return
+	}
+	parts := min(runtime.GOMAXPROCS(0), (len(dirty)+flushEach-1)/flushEach)
+	for i := range parts {
+		part := s.flushes.Get().(*flush)
+		part.conns = append(part.conns[:0], dirty[len(dirty)*i/parts:len(dirty)*(i+1)/parts]...)
+		s.wg.Go(part.run)
+	}
+}
+
+// flush is the work of one flusher.
+type flush struct {
+	s     *Server
+	conns []*conn
+	run   func()
+}
+
+func (s *Server) newFlush() any {
+	f := &flush{s: s}
+	f.run = f.send
+	return f
+}
+
+func (f *flush) send() {
+	for _, c := range f.conns {
+		c.flushNow()
+	}
+	clear(f.conns)
+	f.s.flushes.Put(f)
+}
+
+// Apply implements node.StateMachine. The result is a *tree.Result that lasts until the next Apply.
+func (s *Server) Apply(c node.Command) any {
+	cmd, res := &s.loop.cmd, &s.loop.res
+	if err := cmd.Decode(c.Data); err != nil {
+		panic(fmt.Sprintf("server: entry %d of term %d holds a command that this version cannot read: %v", c.Index, c.Term, err))
+	}
+	s.tree.Apply(tree.Env{Index: c.Index, Term: c.Term, TimeMs: c.TimeMs, Origin: c.Origin}, cmd, res)
+	s.lead.timeMs = c.TimeMs
+	if len(res.Events) > 0 {
+		s.fire(res.Events)
+	}
+	switch cmd.Kind {
+	case tree.KindCreateSession:
+		if res.Code == zk.OK {
+			s.lead.live.Add(cmd.Session, res.Session.TimeoutMs)
+		}
+	case tree.KindAttachSession:
+		if res.Code == zk.OK {
+			s.attached(&res.Session, c.Origin)
+		}
+	case tree.KindExpire, tree.KindCloseSession:
+		s.ended(cmd.Kind, res.Closed)
+	case tree.KindReap:
+		s.stats.reaped.Add(int64(len(res.Ops)))
+	}
+	return res
+}
+
+// attached notes a session's new owner. A connection that it still has here, if the new one is elsewhere, is closed.
+func (s *Server) attached(info *tree.SessionInfo, origin uint64) {
+	s.lead.live.Add(info.ID, info.TimeoutMs)
+	if origin == s.origin() {
+		return
+	}
+	if c := s.sessionConn(info.ID); c != nil {
+		s.log.Info("a client has moved to another server", "client", c, "session", hex(info.ID))
+		c.kill(reasonQuiet)
+	}
+}
+
+// ended forgets sessions. The connection of one that expired is closed; one that its client closes is about to be answered.
+func (s *Server) ended(kind tree.Kind, closed []tree.ClosedSession) {
+	for _, e := range closed {
+		s.lead.live.Remove(e.ID)
+		if kind != tree.KindExpire {
+			continue
+		}
+		s.stats.expired.Add(1)
+		if s.ready.Load() {
+			s.noisy.info("a session has expired", "session", hex(e.ID))
+		}
+		if c := s.sessionConn(e.ID); c != nil {
+			c.kill("its session has expired")
+		}
+	}
+}
+
+// View implements node.StateMachine.
+func (s *Server) View() (node.View, error) { return s.tree.View(), nil }
+
+// Restore implements node.StateMachine: the state jumps to that of a snapshot. Watches cannot tell what happened in between, so
+// the clients have to come back and arm them again.
+func (s *Server) Restore(r io.Reader) error {
+	s.treeMu.Lock()
+	err := s.tree.Restore(r)
+	s.zxid.Store(s.tree.LastZxid())
+	s.treeMu.Unlock()
+	if n := s.killAll("this server was behind and took over a snapshot"); n > 0 {
+		s.log.Warn("this server was behind and took over a snapshot from the leader, so its clients have to reconnect", "clients", n)
+	}
+	return err
+}
+
+// Digest implements node.Digester.
+func (s *Server) Digest() uint64 { return s.tree.Digest() }
+
+var (
+	_ node.StateMachine   = (*Server)(nil)
+	_ node.Batcher        = (*Server)(nil)
+	_ node.LeaderObserver = (*Server)(nil)
+	_ node.Ticker         = (*Server)(nil)
+	_ node.MessageHandler = (*Server)(nil)
+	_ node.Digester       = (*Server)(nil)
+)

@@ -1,0 +1,165 @@
+package server
+
+import (
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"gopherwood/internal/node"
+	"gopherwood/internal/watch"
+	"gopherwood/replica"
+)
+
+// view is what people ask of the tree, taken under one read lock.
+type view struct {
+	zxid, size                  int64
+	nodes, ephemerals, sessions int
+}
+
+func (s *Server) view() view {
+	s.treeMu.RLock()
+	defer s.treeMu.RUnlock()
+	t := s.tree
+	return view{t.LastZxid(), t.ApproximateDataSize(), t.NodeCount(), t.EphemeralCount(), t.SessionCount()}
+}
+
+func (s *Server) watchCounts() watch.Counts {
+	s.watchMu.Lock()
+	defer s.watchMu.Unlock()
+	return s.watches.Counts()
+}
+
+// Mode is what srvr calls the server's role: standalone, leader, follower, observer or, without a leader, looking.
+func (s *Server) Mode() string {
+	leader := s.leader.Load()
+	switch {
+	case len(s.cfg.Members) <= 1:
+		return "standalone"
+	case leader == 0:
+		return "looking"
+	case uint64(node.ServerOf(leader)) == s.cfg.ID:
+		return "leader"
+	}
+	return "follower"
+}
+
+// IsReady says whether the server takes requests: a leader is known. Load balancers ask /readyz.
+func (s *Server) IsReady() bool { return s.isServing(0) && !s.draining.Load() }
+
+// sample is one figure of mntr.
+type sample struct {
+	name  string
+	value any // int64, int, float64 or string
+	kind  sampleKind
+	help  string
+}
+
+type sampleKind uint8
+
+const (
+	gauge sampleKind = iota
+	counter
+	text // not for Prometheus
+)
+
+// monitor is the server's figures under ZooKeeper's names (ZooKeeperServer.registerMetrics, ServerMetrics).
+func (s *Server) monitor() []sample {
+	st := &s.stats
+	v, w := s.view(), s.watchCounts()
+	open, limit := descriptors()
+	all := []sample{
+		{"version", s.fullVersion(), text, ""},
+		{"server_state", s.Mode(), text, ""},
+		{"avg_latency", st.requests.avgMs(), gauge, "Mean time from a request to its reply, in ms."},
+		{"max_latency", st.requests.maxMs(), gauge, "Longest time from a request to its reply, in ms."},
+		{"min_latency", st.requests.minMs(), gauge, "Shortest time from a request to its reply, in ms."},
+		{"packets_received", st.received.Load(), counter, "Requests received from clients."},
+		{"packets_sent", st.sent.Load(), counter, "Replies and events sent to clients."},
+		{"num_alive_connections", s.connCount.Load(), gauge, "Client connections."},
+		{"outstanding_requests", s.outstanding.Load(), gauge, "Writes and syncs that are not answered yet."},
+		{"uptime", s.now() / 1e6, gauge, "Time since the server started, in ms."},
+		{"znode_count", v.nodes, gauge, "Znodes."},
+		{"watch_count", w.Watches, gauge, "Watches of this server's clients."},
+		{"ephemerals_count", v.ephemerals, gauge, "Ephemeral znodes."},
+		{"approximate_data_size", v.size, gauge, "Bytes of all paths and data."},
+		{"global_sessions", v.sessions, gauge, "Sessions of the ensemble."},
+		{"local_sessions", 0, gauge, "Always 0: every session is global."},
+		{"open_file_descriptor_count", open, gauge, "Open file descriptors of the process."},
+		{"max_file_descriptor_count", limit, gauge, "Limit of open file descriptors."},
+		{"auth_failed_count", st.authFails.Load(), counter, "Failed authentications."},
+		{"connection_drop_count", st.dropped.Load(), counter, "Connections that ended without closing their session."},
+		{"connection_rejected", st.rejected.Load(), counter, "Connections turned away: too many, or no leader."},
+		{"connection_request_count", st.accepted.Load(), counter, "Connections accepted."},
+		{"bytes_received_count", st.recvBytes.Load(), counter, "Bytes received from clients."},
+		{"response_bytes", st.sentBytes.Load(), counter, "Bytes sent to clients."},
+		{"stale_sessions_expired", st.expired.Load(), counter, "Sessions expired, as this server has applied it."},
+		{"reaped_nodes", st.reaped.Load(), counter, "Container and TTL znodes deleted because they were due."},
+		{"last_zxid", v.zxid, gauge, "Zxid of the last transaction that this server has applied."},
+	}
+	return append(all, s.quorum()...)
+}
+
+// quorum is the figures that come from the replica.
+func (s *Server) quorum() []sample {
+	if !s.ready.Load() {
+		return nil
+	}
+	st := s.rep.Status()
+	all := []sample{
+		{"quorum_size", max(1, voters(&st)), gauge, "Voting members of the ensemble."},
+		{"raft_term", int64(st.Leadership.Term), gauge, "Raft term."},
+		{"raft_commit_index", int64(st.Commit), gauge, "Raft index up to which the log is committed."},
+		{"raft_applied_index", int64(st.Applied), gauge, "Raft index up to which this server has applied the log."},
+		{"raft_log_bytes", st.LogBytes, gauge, "Bytes of log since the last snapshot."},
+	}
+	if s.Mode() != "leader" {
+		return all
+	}
+	known, synced := followers(&st)
+	return append(all,
+		sample{"learners", known, gauge, "Other members."},
+		sample{"synced_followers", synced, gauge, "Other members that have what the leader has committed, or nearly."},
+		sample{"synced_observers", 0, gauge, "Observers that do."},
+		sample{"pending_syncs", 0, gauge, "Always 0: a sync does not wait at the leader."},
+		sample{"leader_uptime", s.leadingFor().Milliseconds(), gauge, "Time since this server began to lead, in ms."},
+	)
+}
+
+func voters(st *replica.Status) (n int) {
+	for _, m := range st.Members {
+		if !m.Learner {
+			n++
+		}
+	}
+	return n
+}
+
+// syncedLag is how many entries a follower may be behind and still count as synced.
+const syncedLag = 1000
+
+// followers counts the other members, and those of them that keep up.
+func followers(st *replica.Status) (known, synced int) {
+	for _, m := range st.Members {
+		if m.RaftID == st.RaftID {
+			continue
+		}
+		known++
+		if m.Active && m.Match+syncedLag >= st.Commit {
+			synced++
+		}
+	}
+	return known, synced
+}
+
+// buildDate is when the sources of this binary were committed, for people who compare versions.
+var buildDate = sync.OnceValue(func() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, kv := range info.Settings {
+			if t, err := time.Parse(time.RFC3339, kv.Value); kv.Key == "vcs.time" && err == nil {
+				return t.UTC().Format("2006-01-02 15:04 MST")
+			}
+		}
+	}
+	return "an unknown date with " + runtime.Version()
+})

@@ -1,0 +1,302 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"gopherwood/internal/node"
+	"gopherwood/internal/session"
+	"gopherwood/internal/tree"
+	"gopherwood/internal/watch"
+	"gopherwood/internal/wire"
+	"gopherwood/replica"
+)
+
+// Replicator is what the server needs of the replica that it is the state machine of. *replica.Replica is one.
+type Replicator interface {
+	// Propose appends a command to this server's origin stream; it may block. The bytes are copied.
+	Propose(data []byte, w node.Waiter) error
+	// TryPropose never blocks.
+	TryPropose(data []byte, w node.Waiter) error
+	// Barrier tells w when this server has applied everything that was committed before the call.
+	Barrier(w node.Waiter)
+	// ToLeader sends a datagram to the leader's Server.Message, best effort; data becomes the replica's.
+	ToLeader(data []byte)
+	// Origin is what node.Command.Origin says of this server's own commands.
+	Origin() uint64
+	// Status is an account for people. It must not be called on the loop goroutine.
+	Status() replica.Status
+}
+
+// ErrServerClosed is returned by Serve after Shutdown or Close.
+var ErrServerClosed = errors.New("server: closed")
+
+// Server is the state machine of one replica and the server of its clients. Make it with New, start the replica with it as
+// the state machine, give it the replica with Attach, then Serve.
+type Server struct {
+	// constant after Attach
+	cfg     Config
+	log     *slog.Logger
+	noisy   *limiter
+	allowed map[string]bool // four-letter words
+	rep     Replicator
+	start   time.Time
+
+	// guarded by treeMu: written by the loop between BeginBatch and EndBatch
+	treeMu sync.RWMutex
+	tree   *tree.Tree
+
+	watchMu sync.Mutex
+	watches *watch.Table // guarded by watchMu
+
+	// owned by the loop goroutine
+	loop loopState
+	lead leading
+
+	// atomic
+	ready        atomic.Bool   // Attach was called
+	draining     atomic.Bool   // Shutdown was called
+	zxid         atomic.Int64  // the tree's last, as of the last batch
+	leader       atomic.Uint64 // raft id; 0: none
+	leaderlessNs atomic.Int64  // now() plus one when the last leader was lost; 0: there is one
+	leadingSince atomic.Int64  // now() when this server began to lead; 0: it does not
+	nextSession  atomic.Int64
+	outTotal     atomic.Int64 // bytes of large backlogs
+	outstanding  atomic.Int64 // requests proposed or queued
+	connCount    atomic.Int64
+	stats        stats
+
+	requests   sync.Pool // *request
+	encoders   sync.Pool // *encoder
+	outs       sync.Pool // *outBuffer
+	ins        sync.Pool // *readBuffer
+	flushes    sync.Pool // *flush
+	multiReads sync.Pool // *wire.MultiRequest
+
+	wg   sync.WaitGroup // readers, writers, flushers, acceptors, the housekeeper
+	quit chan struct{}
+
+	mu sync.Mutex
+	// guarded by mu
+	closed    bool
+	listeners map[net.Listener]struct{}
+	slots     []*conn // by handle
+	freeSlots []watch.Handle
+	sessions  map[int64]*conn
+	perIP     map[netip.Addr]int
+}
+
+// New makes a server with an empty tree.
+func New(cfg Config) (*Server, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, log: cfg.Log, start: time.Now(), quit: make(chan struct{}),
+		tree: tree.New(tree.Options{}), watches: watch.New(cfg.Watches),
+		listeners: make(map[net.Listener]struct{}), sessions: make(map[int64]*conn), perIP: make(map[netip.Addr]int),
+	}
+	s.noisy = newLimiter(s.log, s.now)
+	s.allowed = allowedWords(cfg.FourLetterWords)
+	s.loop.epoch = s.start
+	s.lead.live = session.New(session.Options{TickMs: cfg.TickMs, PauseMs: int64(cfg.MinSessionTimeoutMs) / 4})
+	s.lead.addrs = make(map[uint64]string)
+	s.leaderlessNs.Store(1)
+	s.nextSession.Store(s.start.UnixMilli() << 16)
+	s.requests.New = func() any { return new(request) }
+	s.encoders.New = func() any { return new(encoder) }
+	s.outs.New = func() any { return new(outBuffer) }
+	s.ins.New = func() any { return new(readBuffer) }
+	s.flushes.New = s.newFlush
+	s.multiReads.New = func() any { return new(wire.MultiRequest) }
+	return s, nil
+}
+
+// Attach gives the server its replica, before Serve. The replica may have begun to apply its log.
+func (s *Server) Attach(rep Replicator) {
+	s.rep = rep
+	s.ready.Store(true)
+	if !s.cfg.Manual {
+		s.wg.Go(s.housekeeping)
+	}
+}
+
+// now is the time since the server was made, in ns, monotonic.
+func (s *Server) now() int64 { return int64(time.Since(s.start)) }
+
+// origin is this server's incarnation; 0 before Attach, when it has no clients.
+func (s *Server) origin() uint64 {
+	if !s.ready.Load() {
+		return 0
+	}
+	return s.rep.Origin()
+}
+
+// lastZxid is the tree's last zxid as of the last batch.
+func (s *Server) lastZxid() int64 { return s.zxid.Load() }
+
+// setLeader notes who leads, for those who ask from other goroutines.
+func (s *Server) setLeader(id uint64) {
+	s.leader.Store(id)
+	if id != 0 {
+		s.leaderlessNs.Store(0)
+	} else {
+		s.leaderlessNs.CompareAndSwap(0, s.now()+1)
+	}
+}
+
+// leaderless is for how long no leader has been known; 0 if one is.
+func (s *Server) leaderless() time.Duration {
+	since := s.leaderlessNs.Load()
+	if since == 0 {
+		return 0
+	}
+	return max(1, time.Duration(s.now()+1-since))
+}
+
+// isServing says whether a leader is known, or was no longer ago than grace.
+func (s *Server) isServing(grace time.Duration) bool {
+	return s.ready.Load() && s.leaderless() <= grace
+}
+
+// Serve accepts clients on l, which becomes the server's, until Close. It may be called for several listeners. The error
+// is never nil; after Close it is ErrServerClosed.
+func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return errors.Join(ErrServerClosed, l.Close())
+	}
+	s.listeners[l] = struct{}{}
+	s.wg.Add(1)
+	s.mu.Unlock()
+	defer s.wg.Done()
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			s.ServeConn(nc)
+		case s.isClosed():
+			return ErrServerClosed
+		case isTemporary(err): // out of descriptors, most likely
+			s.noisy.warn("accepting a client failed; raise the limit of open files if there are too few", "error", err)
+			if !s.pause(acceptRetry) {
+				return ErrServerClosed
+			}
+		default:
+			return fmt.Errorf("server: accept: %w", err)
+		}
+	}
+}
+
+// acceptRetry is how long Serve waits when the system has no room for another connection.
+const acceptRetry = 50 * time.Millisecond
+
+func isTemporary(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// pause waits, unless the server is closed meanwhile.
+func (s *Server) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.quit:
+		return false
+	}
+}
+
+// ServeConn serves one connection on a goroutine of its own.
+func (s *Server) ServeConn(nc net.Conn) {
+	c := s.newConn(nc)
+	if why := s.addConn(c); why != "" {
+		s.stats.rejected.Add(1)
+		s.noisy.warn("turned a client away: "+why, "client", c)
+		if err := nc.Close(); err != nil {
+			s.log.Debug("closing a connection", "error", err)
+		}
+		return
+	}
+	s.stats.accepted.Add(1)
+	s.wg.Go(c.serve)
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// Shutdown stops accepting and answers what is under way, until ctx ends; then it closes the connections that are left.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stopAccepting()
+	s.draining.Store(true)
+	var err error
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for busy := s.busy(); busy > 0 && err == nil; busy = s.busy() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			err = fmt.Errorf("server: %d connections still waited for answers: %w", busy, ctx.Err())
+		}
+	}
+	return errors.Join(err, s.Close())
+}
+
+// drainPoll is how often Shutdown looks whether everything is answered.
+const drainPoll = 5 * time.Millisecond
+
+// busy is how many connections have something unanswered or unsent.
+func (s *Server) busy() (n int) {
+	for _, c := range s.conns() {
+		c.mu.Lock()
+		if !c.dead && c.state == stateOpen && (c.queue.len > 0 || !c.idleLocked()) {
+			n++
+		}
+		c.mu.Unlock()
+	}
+	return n
+}
+
+// Close ends every connection and returns when all goroutines of the server have ended. It is idempotent.
+func (s *Server) Close() error {
+	s.stopAccepting()
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.quit)
+	}
+	s.mu.Unlock()
+	s.killAll(reasonQuiet)
+	s.closeAll()
+	s.wg.Wait()
+	return nil
+}
+
+func (s *Server) stopAccepting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			s.log.Debug("closing a listener", "error", err)
+		}
+	}
+	clear(s.listeners)
+}

@@ -1,0 +1,122 @@
+package server
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// stats are a server's counters. Each is added to once per burst or batch, not per request.
+type stats struct {
+	received  atomic.Int64 // requests, connect requests and commands included
+	sent      atomic.Int64 // replies and events
+	recvBytes atomic.Int64
+	sentBytes atomic.Int64
+	accepted  atomic.Int64
+	rejected  atomic.Int64 // connections beyond a limit, or without a leader
+	dropped   atomic.Int64 // connections that ended without closeSession
+	authFails atomic.Int64
+	expired   atomic.Int64 // sessions that this server's commands expired
+	reaped    atomic.Int64 // container and TTL nodes, likewise
+
+	requests latency // all
+	reads    latency
+	writes   latency
+
+	ops [opSlots]atomic.Int64
+}
+
+// reset is the command srst.
+func (s *stats) reset() {
+	s.received.Store(0)
+	s.sent.Store(0)
+	for _, l := range []*latency{&s.requests, &s.reads, &s.writes} {
+		l.reset()
+	}
+}
+
+// latency is a histogram of durations, each bucket an eighth of a power of two wide, in microseconds.
+type latency struct {
+	count atomic.Int64
+	sumNs atomic.Int64
+	maxNs atomic.Int64
+	minNs atomic.Int64 // plus one; 0 while there is none
+	bucks [latencyBuckets]atomic.Int64
+}
+
+const (
+	subBits        = 3
+	latencyBuckets = 32 << subBits // up to 2^32 µs
+)
+
+// add counts n requests that took d each.
+func (l *latency) add(n int64, d time.Duration) {
+	if n == 0 {
+		return
+	}
+	ns := max(0, int64(d))
+	l.count.Add(n)
+	l.sumNs.Add(n * ns)
+	l.bucks[bucketOf(ns/1000)].Add(n)
+	for old := l.maxNs.Load(); ns > old && !l.maxNs.CompareAndSwap(old, ns); old = l.maxNs.Load() {
+	}
+	for old := l.minNs.Load(); (old == 0 || ns+1 < old) && !l.minNs.CompareAndSwap(old, ns+1); old = l.minNs.Load() {
+	}
+}
+
+func (l *latency) reset() {
+	l.count.Store(0)
+	l.sumNs.Store(0)
+	l.maxNs.Store(0)
+	l.minNs.Store(0)
+	for i := range l.bucks {
+		l.bucks[i].Store(0)
+	}
+}
+
+// bucketOf is the bucket of a duration in µs: exact below 8, then with three bits behind the leading one.
+func bucketOf(us int64) int {
+	if us < 1<<subBits {
+		return int(us)
+	}
+	exp := bits.Len64(uint64(us)) - 1
+	return min((exp-subBits+1)<<subBits+int(us>>(exp-subBits))&(1<<subBits-1), latencyBuckets-1)
+}
+
+// bucketTop is the upper end of a bucket, in µs.
+func bucketTop(i int) int64 {
+	if i < 1<<subBits {
+		return int64(i)
+	}
+	exp := i>>subBits + subBits - 1
+	return (int64(1<<subBits+i&(1<<subBits-1))+1)<<(exp-subBits) - 1
+}
+
+func (l *latency) minMs() int64 { return max(0, l.minNs.Load()-1) / 1e6 }
+func (l *latency) maxMs() int64 { return l.maxNs.Load() / 1e6 }
+
+// avgMs is 0 while nothing was counted.
+func (l *latency) avgMs() float64 {
+	n := l.count.Load()
+	if n == 0 {
+		return 0
+	}
+	return float64(l.sumNs.Load()) / float64(n) / 1e6
+}
+
+// quantileMs is the duration that a share q of the requests did not exceed, to within an eighth.
+func (l *latency) quantileMs(q float64) float64 {
+	var total int64
+	var counts [latencyBuckets]int64
+	for i := range counts {
+		counts[i] = l.bucks[i].Load()
+		total += counts[i]
+	}
+	rank := int64(q * float64(total))
+	for i, n := range counts {
+		if rank -= n; rank < 0 {
+			return float64(bucketTop(i)) / 1e3
+		}
+	}
+	return float64(l.maxNs.Load()) / 1e6
+}
