@@ -1,0 +1,31 @@
+package sim
+
+// The bounds of the package. Simulated times are in microseconds.
+const (
+	// traceLines is how many events are kept to be printed with a failure.
+	traceLines = 400
+	// maxEvents ends a run that goes round in circles.
+	maxEvents = 5_000_000
+	// maxServers is the largest ensemble that is drawn.
+	maxServers = 5
+	// maxPending bounds the commands of one server's clients that wait to be applied.
+	maxPending = 4096
+	// maxBarriers bounds the barriers of one server that wait.
+	maxBarriers = 256
+	// maxHeldFrames bounds what waits in a link that a partition holds up; then the link takes no more.
+	maxHeldFrames = 2000
+	// maxIncarnations bounds how often a run wipes disks.
+	maxIncarnations = 6
+
+	// What a node may have under way. These are not limits of the node but what it cannot exceed if its limits hold.
+	maxAppends       = 4096
+	maxUnackedChunks = 2 * maxPending
+
+	millisecond = int64(1000)
+	second      = 1000 * millisecond
+	// startMs is the wall clock at the start of a simulation, milliseconds since the Unix epoch.
+	startMs = 1_700_000_000_000
+
+	// convergeWithin is how long after the last fault everything has to be answered and equal.
+	convergeWithin = 90 * second
+)

@@ -1,0 +1,214 @@
+package sim
+
+import (
+	crand "crypto/rand"
+	"fmt"
+	"io"
+	mrand "math/rand/v2"
+	"runtime/debug"
+	"strings"
+
+	"gopherwood/internal/node"
+)
+
+// Options say which simulation to run. The zero value, with a seed, works.
+type Options struct {
+	Seed     uint64
+	Profile  Profile
+	Servers  int    // 0: drawn
+	Workload string // "ledger" or "tree"; "": drawn
+	Bugs     Bugs
+	Trace    io.Writer // every event as it happens; nil: only the tail of a failure
+}
+
+// Bugs are planted by a test to see that they are found. The node has more (node.PlantBug, with the build tag planted).
+type Bugs struct {
+	SkipSync   bool // the host of the log writes but does not sync
+	LateExpiry bool // the state machine obeys an expiry that was decided in an earlier term
+}
+
+// Result is what came of a simulation.
+type Result struct {
+	Seed      uint64
+	Params    string
+	Violation string   // what was broken, empty if nothing
+	Trace     []string // the last events before it
+	Hash      uint64   // of all events
+	Events    int
+	SimUs     int64 // simulated time, microseconds
+	Stats     Stats
+}
+
+// Stats count what happened, so that a test can see that the weather was bad enough.
+type Stats struct {
+	Commands, Acked, Unknown, Barriers, Expiries, LateExpiries  int
+	Kills, Powers, Torn, Stops, Wipes, Promotions, Pauses       int
+	Partitions, Breaks, Transfers, Snapshots, Installs, Leaders int
+	Replays                                                     int
+	Frames, Lost                                                int
+	Faults                                                      [faultKinds]int
+}
+
+// Add adds up the figures of several runs.
+func (s *Stats) Add(o *Stats) {
+	a, b := s.fields(), o.fields()
+	for i := range a {
+		*a[i].n += *b[i].n
+	}
+}
+
+type statField struct {
+	name string
+	n    *int
+}
+
+func (s *Stats) fields() []statField {
+	return []statField{
+		{"commands", &s.Commands}, {"acked", &s.Acked}, {"unknown", &s.Unknown}, {"barriers", &s.Barriers}, {"expiries", &s.Expiries},
+		{"late expiries", &s.LateExpiries}, {"kills", &s.Kills}, {"power cuts", &s.Powers}, {"torn writes", &s.Torn}, {"stops", &s.Stops},
+		{"wipes", &s.Wipes}, {"promotions", &s.Promotions}, {"pauses", &s.Pauses}, {"partitions", &s.Partitions}, {"breaks", &s.Breaks},
+		{"transfers", &s.Transfers}, {"snapshots", &s.Snapshots}, {"installs", &s.Installs}, {"leaders", &s.Leaders}, {"replays", &s.Replays},
+		{"frames", &s.Frames}, {"lost", &s.Lost},
+	}
+}
+
+// String lists the figures.
+func (s *Stats) String() string {
+	var b strings.Builder
+	for i, f := range s.fields() {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%d %s", *f.n, f.name)
+	}
+	return b.String()
+}
+
+// String is a report for people: the seed first.
+func (r *Result) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d: ", r.Seed)
+	if r.Violation == "" {
+		fmt.Fprintf(&b, "ok, %d events in %.1f simulated seconds, trace hash %016x\n%s\n%s", r.Events, float64(r.SimUs)/1e6, r.Hash, r.Params, &r.Stats)
+		return b.String()
+	}
+	fmt.Fprintf(&b, "VIOLATION: %s\n%s\n%s\nthe last events:\n", r.Violation, r.Params, &r.Stats)
+	for _, l := range r.Trace {
+		b.WriteString(l)
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "seed %d: VIOLATION: %s", r.Seed, r.Violation)
+	return b.String()
+}
+
+// violation is what fail panics with.
+type violation string
+
+// simulation is one run. Everything in it happens in one goroutine.
+type simulation struct {
+	o     Options
+	p     params
+	now   int64 // microseconds
+	heap  eventHeap
+	trace *trace
+	stats Stats
+	done  bool
+	calm  bool // the faults are over
+
+	badUntil      int64 // the network is bad
+	quietSince    int64 // the clients have stopped
+	settleBy      int64
+	barriersAsked bool
+
+	faults, netRand, diskRand, clientRand, timeRand random
+
+	servers   []*server // server id i+1 at i
+	ghost     *ghost
+	processes uint64
+	clients   uint64
+}
+
+// Run runs one simulation. Raft draws its election jitter from crypto/rand.Reader, which Run replaces while it runs: nothing
+// else in the process may need it meanwhile, and only one Run at a time is possible.
+func Run(o Options) *Result {
+	old := crand.Reader
+	defer func() { crand.Reader = old }()
+	var key [32]byte
+	for i := range 8 {
+		key[i] = byte(o.Seed >> (8 * i))
+	}
+	crand.Reader = mrand.NewChaCha8(key)
+
+	s := &simulation{o: o, trace: newTrace(o.Trace)}
+	s.faults, s.netRand, s.diskRand = newRandom(o.Seed, 1), newRandom(o.Seed, 2), newRandom(o.Seed, 3)
+	s.clientRand, s.timeRand = newRandom(o.Seed, 4), newRandom(o.Seed, 5)
+	s.p = drawParams(newRandom(o.Seed, 0), &o)
+	s.ghost = newGhost(s)
+	r := &Result{Seed: o.Seed, Params: s.p.String()}
+	r.Violation = s.run(&r.Events)
+	if r.Violation != "" {
+		r.Trace = s.trace.tail()
+	}
+	r.Hash, r.SimUs, r.Stats = s.trace.sum.Sum64(), s.now, s.stats
+	return r
+}
+
+// run returns the violation that ended the simulation, or nothing.
+func (s *simulation) run(events *int) (bad string) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case violation:
+			bad = string(v)
+		default:
+			bad = fmt.Sprintf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	s.build()
+	for !s.done {
+		e, ok := s.heap.pop()
+		if !ok {
+			s.fail("nothing is left to happen")
+		}
+		s.now = e.at
+		e.do()
+		if *events++; *events > maxEvents {
+			s.fail("the simulation does not end: %d events", maxEvents)
+		}
+	}
+	return ""
+}
+
+// build founds the ensemble and schedules the faults and their end.
+func (s *simulation) build() {
+	for i := range s.p.servers {
+		s.servers = append(s.servers, newServer(s, uint16(i+1)))
+	}
+	s.connectAll()
+	for _, v := range s.servers {
+		s.after(s.timeRand.between(0, 100*millisecond), v.start)
+	}
+	s.scheduleFaults()
+}
+
+// after schedules something that no process owns.
+func (s *simulation) after(us int64, do func()) { s.heap.push(s.now+us, do) }
+
+// fail ends the simulation with a violation.
+func (s *simulation) fail(format string, args ...any) {
+	panic(violation(fmt.Sprintf(format, args...)))
+}
+
+// log adds a line to the trace.
+func (s *simulation) log(server uint16, format string, a, b, c uint64) {
+	s.trace.add(traceLine{at: s.now, server: server, format: format, a: a, b: b, c: c})
+}
+
+// founders are the raft ids of the first members.
+func (s *simulation) founders() []uint64 {
+	var ids []uint64
+	for _, v := range s.servers {
+		ids = append(ids, node.MakeID(v.id, 1))
+	}
+	return ids
+}

@@ -1,0 +1,59 @@
+package sim
+
+import (
+	"flag"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+var (
+	seeds    = flag.Uint64("sim.seeds", envUint("GOPHERWOOD_SIM_SEEDS", 60), "how many seeds to run")
+	start    = flag.Uint64("sim.start", envUint("GOPHERWOOD_SIM_START", 1), "the first seed")
+	profile  = flag.String("sim.profile", os.Getenv("GOPHERWOOD_SIM_PROFILE"), "what may go wrong: empty (everything), power or calm")
+	workload = flag.String("sim.workload", "", "ledger or tree; empty: drawn from the seed")
+	keep     = flag.Bool("sim.keep", false, "go on after a failure")
+	traceTo  = flag.String("sim.trace", "", "write every event of the runs to this file")
+)
+
+func envUint(name string, def uint64) uint64 {
+	if v, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
+		return v
+	}
+	return def
+}
+
+func TestSeeds(t *testing.T) {
+	var sum Stats
+	var events int
+	var simUs int64
+	began := time.Now()
+	o := Options{Profile: Profile(*profile), Workload: *workload}
+	if *traceTo != "" {
+		f, err := os.Create(*traceTo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		o.Trace = f
+	}
+	ran := 0
+	for seed := *start; seed < *start+*seeds; seed++ {
+		o.Seed = seed
+		r := Run(o)
+		ran++
+		events += r.Events
+		simUs += r.SimUs
+		sum.Add(&r.Stats)
+		if r.Violation != "" {
+			t.Errorf("%s\nrun it again: go test ./internal/sim -run TestSeeds -sim.start %d -sim.seeds 1 -sim.profile %q -sim.trace trace.txt", r, seed, *profile)
+			if !*keep {
+				break
+			}
+		}
+	}
+	took := time.Since(began)
+	t.Logf("%d seeds in %.1f s (%.1f a second), %.0f simulated seconds (%.0f a second), %d events\n%s",
+		ran, took.Seconds(), float64(ran)/took.Seconds(), float64(simUs)/1e6, float64(simUs)/1e6/took.Seconds(), events, &sum)
+}
