@@ -359,6 +359,7 @@ func (n *Node) Persisted(r *raftlog.Record) {
 		n.storage.Stable(r)
 		if r.Snapshot != nil {
 			n.storage.SetSnapshot(r.Snapshot)
+			n.snap.index, n.snap.bytes = r.Snapshot.GetIndex(), 0 // what is being written is older (SnapshotTaken)
 			n.restoring = true
 			n.host.Restore(r.Snapshot.GetIndex())
 		}
