@@ -41,6 +41,7 @@ type call struct {
 
 	// guarded by Client.mu
 	xid       int32
+	sends     int // times it was sent
 	state     callState
 	abandoned bool // the caller has gone; the answer is dropped
 

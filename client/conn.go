@@ -87,6 +87,7 @@ func (c *Client) takeBatch(b []byte) []byte {
 			break
 		}
 		k.state = callSent
+		k.sends++
 		if k.op == zk.OpAuth {
 			k.setXid(zk.XidAuth)
 			c.auths.push(k)

@@ -16,7 +16,7 @@
 // All methods may be called from any goroutine. Callers share the connection; requests leave in the order in which their
 // calls were made, are answered in that order, and those of one goroutine are never reordered. A request that was
 // not sent when the connection was lost waits for the next one. One that was sent and not answered is sent again if it only
-// reads; if it writes, it fails with zk.ErrConnectionLoss and OutcomeUnknown reports true of the error, because the server may have
+// reads (a few times; see maxSends in limits.go); if it writes, it fails with zk.ErrConnectionLoss and OutcomeUnknown reports true of the error, because the server may have
 // carried it out. A context that ends takes a request out of the queue, or, when it was sent already, gives up waiting
 // for the answer (OutcomeUnknown again, for a write).
 //

@@ -21,6 +21,10 @@ const (
 	// replyStepBytes is how much of a long reply is allocated before its bytes have arrived.
 	replyStepBytes = 1 << 20
 
+	// maxSends is how many times one read is sent before it fails with zk.ErrConnectionLoss: it may be what makes servers
+	// hang up (an answer beyond Options.MaxReplyBytes does).
+	maxSends = 5
+
 	// connectResponseBytes bounds a server's first frame; ZooKeeper's has 37 bytes.
 	connectResponseBytes = 1024
 

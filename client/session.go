@@ -228,7 +228,7 @@ func (c *Client) dropped(cn *conn, err error) {
 	for _, k := range append(c.auths.take(), c.sent.take()...) {
 		switch {
 		case k.prologue:
-		case k.abandoned, k.pipe != nil, !k.again:
+		case k.abandoned, k.pipe != nil, !k.again, k.sends >= maxSends:
 			failed = append(failed, k)
 			k.state = callFinished
 			k.unknown = !k.again

@@ -18,6 +18,9 @@ func (c *conn) serve(frame []byte) bool {
 	if d.Err() != nil || c.session == nil || s.sessions[c.session.id] != c.session {
 		return false
 	}
+	if s.mute {
+		return true
+	}
 	if h.Type == zk.OpPing {
 		c.sendFrame(&wire.ReplyHeader{Xid: zk.XidPing, Zxid: s.zxid})
 		return true

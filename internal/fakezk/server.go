@@ -62,6 +62,7 @@ type Server struct {
 	words    map[string]string
 	log      []Request
 	timeout  int32
+	mute     bool
 	lists    []net.Listener
 	wg       sync.WaitGroup
 	closed   bool
@@ -172,6 +173,13 @@ func (s *Server) Timeout(ms int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.timeout = ms
+}
+
+// Mute lets the servers take everything and answer nothing, pings neither, but for handshakes.
+func (s *Server) Mute(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mute = on
 }
 
 // DropAll closes every connection.
