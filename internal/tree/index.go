@@ -126,6 +126,41 @@ func (x *index) makeRoom(s *segment, tag uint32) {
 	}
 }
 
+// build fills an empty index with entries, in any order: it sorts them by segment first, which is several times faster than
+// jumping about. isTwin(a, b) says whether two records of the same tag have the same path; build stops at such a pair.
+func (x *index) build(entries []uint64, isTwin func(a, b uint32) bool) (a, b uint32, ok bool) {
+	for len(entries)>>x.depth > segFull*7/8 && x.depth < maxIndexDepth {
+		x.depth++
+	}
+	x.dir = make([]*segment, 1<<x.depth)
+	starts := make([]int, len(x.dir)+1)
+	for _, e := range entries {
+		starts[e>>(64-x.depth)+1]++
+	}
+	for i := range x.dir {
+		x.dir[i] = &segment{slots: make([]uint64, segLen), depth: x.depth}
+		starts[i+1] += starts[i]
+	}
+	sorted := make([]uint64, len(entries))
+	for _, e := range entries {
+		at := &starts[e>>(64-x.depth)]
+		sorted[*at] = e
+		*at++
+	}
+	for _, e := range sorted {
+		tag, id := uint32(e>>32), uint32(e)
+		s := x.segment(tag)
+		mask := uint32(len(s.slots) - 1)
+		for i := tag & mask; s.slots[i] != 0; i = (i + 1) & mask {
+			if o := s.slots[i]; uint32(o>>32) == tag && isTwin(uint32(o), id) {
+				return uint32(o), id, false
+			}
+		}
+		x.insert(tag, id)
+	}
+	return 0, 0, true
+}
+
 // hasher hashes paths for the index. Its keys come from Options.Seed, so that a client cannot choose paths that collide. (The
 // digest has another hash: it must be the same everywhere.)
 type hasher struct{ k0, k1, k2, k3 uint64 }

@@ -40,6 +40,7 @@ func newModel() *model {
 	for _, p := range []string{"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"} {
 		m.nodes[p] = &mnode{data: []byte{}, acl: zk.OpenACL()}
 	}
+	m.nodes["/zookeeper/config"].stat.Aversion = -1
 	m.nodes["/zookeeper/config"].acl = []zk.ACL{{Perms: zk.PermRead, ID: zk.WorldAnyone}}
 	return m
 }

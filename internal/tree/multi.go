@@ -104,7 +104,7 @@ func (t *Tree) commit() {
 	t.undo = t.undo[:0]
 }
 
-// rollback takes everything since the last commit back.
+// rollback takes everything since the last commit back. (setACL is not for multis.)
 func (t *Tree) rollback(before totals) {
 	for i := len(t.undo) - 1; i >= 0; i-- {
 		u := &t.undo[i]
@@ -116,10 +116,6 @@ func (t *Tree) rollback(before totals) {
 		case zk.OpSetData:
 			r := t.nodes.edit(u.id)
 			t.blobs.release(r.blob())
-			*r = u.before
-		case zk.OpSetACL:
-			r := t.nodes.edit(u.id)
-			t.acls.drop(r.acl)
 			*r = u.before
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/bits"
 
 	"gopherwood/zk"
 )
@@ -62,6 +63,8 @@ type loader struct {
 	path  []byte  // of the node just read
 	stack []level // nodes whose children are being read
 	large []byte  // scratch for a blob that is not in the buffer at once
+
+	entries []uint64 // of the index, filled in at the end
 }
 
 // level is a node with children to come.
@@ -97,6 +100,9 @@ func (d *loader) load() error {
 	}
 	if d.nodes != 0 {
 		return d.in.corrupt("%d nodes missing", d.nodes)
+	}
+	if id, _, ok := d.t.index.build(d.entries, d.isTwin); !ok {
+		return d.in.corrupt("%q is there twice", d.t.appendPath(nil, id))
 	}
 	return d.trailer()
 }
@@ -157,13 +163,12 @@ func (d *loader) node(parent *level) error {
 	if err != nil {
 		return err
 	}
-	var tag uint32
 	if parent == nil {
-		if len(name) != 0 || r.kind() == ephemeral {
+		if len(name) != 0 || r.kind() != persistent {
 			return d.in.corrupt("the first node is no root")
 		}
 		d.path = append(d.path, '/')
-	} else if tag, err = d.enter(parent, id, r, name); err != nil {
+	} else if err = d.enter(parent, id, r, name); err != nil {
 		return err
 	}
 	if len(name)+len(data) > maxSlotted {
@@ -171,9 +176,6 @@ func (d *loader) node(parent *level) error {
 	}
 	if err := d.register(id, value); err != nil {
 		return err
-	}
-	if parent != nil {
-		t.index.insert(tag, id)
 	}
 	sum := pathDigest(alias(d.path))
 	t.sum.digest += bodyDigest(sum, r, value, data) + tailDigest(sum, r) + t.nodeGuard(sum, r)
@@ -260,12 +262,8 @@ func (d *loader) record(r *record) (value int64, err error) {
 
 // optionalSize is the bytes of the fields that flags announce, up to the number of the ACL.
 func optionalSize(flags uint16) int {
-	n := 0
-	for f, size := range [11]int{3: 8, 4: 8, 5: 8, 6: 4, 7: 4, 8: 4, 9: 4, 10: 4} {
-		if flags&(1<<f) != 0 {
-			n += size
-		}
-	}
+	n := 8*bits.OnesCount16(flags&(hasMzxid|hasMtime|hasPzxid)) +
+		4*bits.OnesCount16(flags&(hasVersion|hasCversion|hasAversion|hasChildren|hasACL))
 	if k := kind(flags & kindMask); k == ephemeral || k == ttl {
 		n += 8
 	}
@@ -328,16 +326,13 @@ func (d *loader) blob(r *record) (name, data []byte, err error) {
 }
 
 // enter makes the node the last child of parent and d.path its path.
-func (d *loader) enter(parent *level, id uint32, r *record, name []byte) (tag uint32, err error) {
+func (d *loader) enter(parent *level, id uint32, r *record, name []byte) error {
 	t := d.t
 	d.path = append(append(d.path[:parent.pathLen], '/'), name...)
 	if len(name) == 0 || bytes.IndexByte(name, '/') >= 0 || len(d.path) > MaxPathBytes || len(d.stack) > MaxDepth {
-		return 0, d.in.corrupt("bad name %q", name)
+		return d.in.corrupt("bad name %q", name)
 	}
-	tag = t.hash.tag(alias(d.path))
-	if t.findTag(alias(d.path), tag) != 0 {
-		return 0, d.in.corrupt("%q is there twice", d.path)
-	}
+	d.entries = append(d.entries, uint64(t.hash.tag(alias(d.path)))<<32|uint64(id))
 	r.parent, r.prev = parent.id, parent.last
 	if parent.last != 0 {
 		t.nodes.edit(parent.last).next = id
@@ -345,7 +340,13 @@ func (d *loader) enter(parent *level, id uint32, r *record, name []byte) (tag ui
 		t.nodes.edit(parent.id).child = id
 	}
 	parent.last = id
-	return tag, nil
+	return nil
+}
+
+// isTwin says whether two siblings have one name.
+func (d *loader) isTwin(a, b uint32) bool {
+	x, y := d.t.nodes.at(a), d.t.nodes.at(b)
+	return x.parent == y.parent && bytes.Equal(d.t.name(x), d.t.name(y))
 }
 
 // register enters an ephemeral node with its session, a container or TTL node in the reap table.

@@ -71,20 +71,20 @@ func (t *Tree) clear() {
 
 func (t *Tree) reset() {
 	t.clear()
-	t.plant(0, "/", "", openACL)
-	t.plant(root, zookeeperPath, "zookeeper", openACL)
-	zk1 := t.find(zookeeperPath)
-	t.plant(zk1, quotaPath, "quota", openACL)
-	t.plant(zk1, configPath, "config", []zk.ACL{{Perms: zk.PermRead, ID: zk.WorldAnyone}})
+	t.plant(0, zk.Root, record{acl: openID})
+	top := t.plant(root, zookeeperPath, record{acl: openID})
+	t.plant(top, quotaPath, record{acl: openID})
+	readable := t.acls.intern([]zk.ACL{{Perms: zk.PermRead, ID: zk.WorldAnyone}})
+	t.plant(top, configPath, record{acl: readable, aversion: -1}) // as DataTree.addConfigNode leaves it
 }
 
 // plant adds a node that no transaction made (DataTree's constructor). Its parent's counter does not move.
-func (t *Tree) plant(parent uint32, path, name string, acl []zk.ACL) {
+func (t *Tree) plant(parent uint32, path string, like record) uint32 {
 	id := t.newRecord()
 	r := t.nodes.edit(id)
-	*r = record{acl: t.acls.intern(acl)}
+	*r = like
 	t.acls.hold(r.acl)
-	t.putBlob(r, name, []byte{})
+	t.putBlob(r, zk.Base(path), []byte{})
 	if parent != 0 {
 		t.link(id, parent)
 		t.index.insert(t.hash.tag(path), id)
@@ -93,6 +93,7 @@ func (t *Tree) plant(parent uint32, path, name string, acl []zk.ACL) {
 	t.sum.digest += t.nodeBody(p, r) + tailDigest(p, r) + t.nodeGuard(p, r)
 	t.sum.count++
 	t.sum.size += int64(len(path))
+	return id
 }
 
 // The special paths, which no client can delete (DataTree.isSpecialPath).

@@ -1,0 +1,301 @@
+package tree_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"gopherwood/internal/tree"
+	"gopherwood/zk"
+)
+
+// The benchmarks use a million znodes in a thousand directories, with names of 12 bytes and 100 bytes of data.
+const (
+	benchDirs = 1000
+	benchLeaf = 1000
+)
+
+var (
+	benchData = bytes.Repeat([]byte("0123456789"), 10)
+	benchEnv  = tree.Env{Term: 1, TimeMs: 1_700_000_000_000, Origin: 1}
+	openACL   = zk.OpenACL()
+)
+
+func benchDir(i int) string { return fmt.Sprintf("/bench/dir-%06d", i) }
+
+func benchPath(i int) string {
+	return fmt.Sprintf("/bench/dir-%06d/node-%07d", i%benchDirs, i/benchDirs)
+}
+
+// writer applies single writes of one session.
+type writer struct {
+	tb testing.TB
+	*tree.Tree
+	c tree.Command
+	r tree.Result
+}
+
+func newWriter(tb testing.TB, t *tree.Tree) *writer {
+	w := &writer{tb: tb, Tree: t}
+	t.Apply(benchEnv, &tree.Command{Kind: tree.KindCreateSession, Session: 1, Timeout: 30000}, &w.r)
+	w.c = tree.Command{Kind: tree.KindWrite, Session: 1, Ops: make([]tree.Op, 1)}
+	return w
+}
+
+func (w *writer) do(op tree.Op) {
+	w.c.Ops[0] = op
+	w.Apply(benchEnv, &w.c, &w.r)
+	if w.r.Code != zk.OK {
+		w.tb.Fatal(op.Code, op.Path, w.r.Code)
+	}
+}
+
+func (w *writer) create(path string) {
+	w.do(tree.Op{Code: zk.OpCreate, Path: path, Data: benchData, ACL: openACL})
+}
+
+func (w *writer) set(path string, data []byte) {
+	w.do(tree.Op{Code: zk.OpSetData, Path: path, Data: data, Version: -1})
+}
+
+func (w *writer) fill(dirs, leaves int) {
+	w.create("/bench")
+	for i := range dirs {
+		w.create(benchDir(i))
+	}
+	for i := range dirs * leaves {
+		w.create(benchPath(i))
+	}
+}
+
+// million is a tree of a million znodes, made once, and the paths of its leaves in random order.
+var million = sync.OnceValues(func() (*tree.Tree, []string) {
+	t := tree.New(tree.Options{Seed: 1})
+	newWriter(&testing.B{}, t).fill(benchDirs, benchLeaf)
+	paths := make([]string, benchDirs*benchLeaf)
+	for i := range paths {
+		paths[i] = benchPath(i)
+	}
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(paths), func(i, j int) { paths[i], paths[j] = paths[j], paths[i] })
+	return t, paths
+})
+
+func millionWriter(b *testing.B) (*writer, []string) {
+	t, paths := million()
+	w := &writer{tb: b, Tree: t, c: tree.Command{Kind: tree.KindWrite, Session: 1, Ops: make([]tree.Op, 1)}}
+	b.ReportAllocs()
+	b.ResetTimer()
+	return w, paths
+}
+
+func BenchmarkCreate(b *testing.B) {
+	w := newWriter(b, tree.New(tree.Options{}))
+	w.fill(benchDirs, 0)
+	paths := make([]string, b.N)
+	for i := range paths {
+		paths[i] = benchPath(i)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for _, p := range paths {
+		w.create(p)
+	}
+}
+
+// BenchmarkCreateWorst is the longest that one create of a million took.
+func BenchmarkCreateWorst(b *testing.B) {
+	for b.Loop() {
+		w := newWriter(b, tree.New(tree.Options{}))
+		w.fill(benchDirs, 0)
+		var worst time.Duration
+		for i := range 1_000_000 {
+			p := benchPath(i)
+			start := time.Now()
+			w.create(p)
+			worst = max(worst, time.Since(start))
+		}
+		b.ReportMetric(float64(worst.Microseconds()), "worst-µs")
+	}
+}
+
+func BenchmarkCreateDelete(b *testing.B) {
+	w, _ := millionWriter(b)
+	for range b.N {
+		w.create("/bench/dir-000500/extra")
+		w.do(tree.Op{Code: zk.OpDelete, Path: "/bench/dir-000500/extra", Version: -1})
+	}
+}
+
+func BenchmarkCreateSequentialEphemeral(b *testing.B) {
+	w, _ := millionWriter(b)
+	for range b.N {
+		w.do(tree.Op{Code: zk.OpCreate, Path: "/bench/dir-000500/lock-", ACL: openACL, Mode: zk.ModeEphemeralSequential})
+		w.do(tree.Op{Code: zk.OpDelete, Path: w.r.Path, Version: -1})
+	}
+}
+
+func BenchmarkSet(b *testing.B) {
+	w, paths := millionWriter(b)
+	for i := range b.N {
+		w.set(paths[i%len(paths)], benchData)
+	}
+}
+
+func BenchmarkSetUnderView(b *testing.B) {
+	w, paths := millionWriter(b)
+	v := w.View()
+	for i := range b.N {
+		w.set(paths[i%len(paths)], benchData)
+	}
+	b.StopTimer()
+	v.Close()
+}
+
+func BenchmarkMultiOf10Sets(b *testing.B) {
+	w, paths := millionWriter(b)
+	c := tree.Command{Kind: tree.KindMulti, Session: 1, Ops: make([]tree.Op, 10)}
+	for i := range b.N {
+		for j := range c.Ops {
+			c.Ops[j] = tree.Op{Code: zk.OpSetData, Path: paths[(i*10+j)%len(paths)], Data: benchData, Version: -1}
+		}
+		w.Apply(benchEnv, &c, &w.r)
+		if w.r.Failed() != zk.OK {
+			b.Fatal(w.r.Failed())
+		}
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	w, paths := millionWriter(b)
+	for i := range b.N {
+		if data, _, code := w.Get(paths[i%len(paths)], nil); code != zk.OK || len(data) != len(benchData) {
+			b.Fatal(code)
+		}
+	}
+}
+
+func BenchmarkGetHot(b *testing.B) {
+	w, paths := millionWriter(b)
+	for i := range b.N {
+		if _, _, code := w.Get(paths[i%64], nil); code != zk.OK {
+			b.Fatal(code)
+		}
+	}
+}
+
+func BenchmarkExistsMissing(b *testing.B) {
+	w, _ := millionWriter(b)
+	for range b.N {
+		if _, code := w.Exists("/bench/dir-000500/nobody-is-here", nil); code != zk.ErrNoNode {
+			b.Fatal(code)
+		}
+	}
+}
+
+func BenchmarkChildren(b *testing.B) {
+	w, _ := millionWriter(b)
+	n := 0
+	for range b.N {
+		w.Children("/bench/dir-000500", nil, func(name []byte) bool { n += len(name); return true })
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchLeaf, "ns/child")
+}
+
+func BenchmarkView(b *testing.B) {
+	w, _ := millionWriter(b)
+	for range b.N {
+		w.View().Close()
+	}
+}
+
+func BenchmarkWriteTo(b *testing.B) {
+	w, _ := millionWriter(b)
+	for range b.N {
+		v := w.View()
+		n, err := v.WriteTo(io.Discard)
+		if err != nil {
+			b.Fatal(err)
+		}
+		v.Close()
+		b.SetBytes(n)
+	}
+}
+
+func BenchmarkRestore(b *testing.B) {
+	w, _ := millionWriter(b)
+	v := w.View()
+	var snapshot bytes.Buffer
+	if _, err := v.WriteTo(&snapshot); err != nil {
+		b.Fatal(err)
+	}
+	v.Close()
+	b.SetBytes(int64(snapshot.Len()))
+	b.ResetTimer()
+	start := cpu()
+	for range b.N {
+		if err := tree.New(tree.Options{}).Restore(bytes.NewReader(snapshot.Bytes())); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(cpu()-start)/1e6/float64(b.N), "cpu-ms/op")
+}
+
+// cpu is the time that the process has used: what noise of others spares.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkMemory says what a znode costs, of a tree that was filled and of one that was restored.
+func BenchmarkMemory(b *testing.B) {
+	for b.Loop() {
+		before := heap()
+		w := newWriter(b, tree.New(tree.Options{}))
+		w.fill(benchDirs, benchLeaf)
+		b.ReportMetric(float64(heap()-before)/float64(w.NodeCount()), "B/znode")
+		v := w.View()
+		var snapshot bytes.Buffer
+		if _, err := v.WriteTo(&snapshot); err != nil {
+			b.Fatal(err)
+		}
+		v.Close()
+		before = heap()
+		restored := tree.New(tree.Options{})
+		if err := restored.Restore(&snapshot); err != nil {
+			b.Fatal(err)
+		}
+		snapshot = bytes.Buffer{}
+		after := heap()
+		b.ReportMetric(float64(after-before)/float64(restored.NodeCount()), "B/znode-net-of-snapshot")
+		runtime.KeepAlive(restored)
+		runtime.KeepAlive(w)
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func BenchmarkDecode(b *testing.B) {
+	c := tree.Command{Kind: tree.KindWrite, Session: 1, Ops: []tree.Op{{Code: zk.OpSetData, Path: benchPath(1), Data: benchData, Version: -1}}}
+	log := c.Append(nil)
+	b.ReportAllocs()
+	for range b.N {
+		if err := c.Decode(log); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
