@@ -63,9 +63,9 @@ type TxnError struct {
 // Error names the operation to blame.
 func (e *TxnError) Error() string {
 	if e.Index < 0 {
-		return "multi: " + e.Code.Error()
+		return e.Code.Error()
 	}
-	return fmt.Sprintf("multi: operation %d (%s %s): %v", e.Index, e.Op, e.Path, e.Code)
+	return fmt.Sprintf("operation %d (%s %s): %v", e.Index, e.Op, e.Path, e.Code)
 }
 
 // Unwrap is the code.

@@ -28,8 +28,8 @@ func (c *Client) AddWatch(ctx context.Context, path string, mode zk.AddWatchMode
 }
 
 // RemoveWatches removes this session's watches of one type from a path, at the server and here: their channels are closed and Watch.Err is
-// ErrWatchRemoved. It fails with zk.ErrNoWatcher if there is none. zk.WatcherPersistent and zk.WatcherPersistentRecursive need a
-// server that tells these types apart; ZooKeeper 3.9 knows only zk.WatcherChildren, zk.WatcherData and zk.WatcherAny.
+// ErrWatchRemoved. It fails with zk.ErrNoWatcher if there is none. Not every server before 3.9 knows zk.WatcherPersistent and
+// zk.WatcherPersistentRecursive.
 func (c *Client) RemoveWatches(ctx context.Context, path string, t zk.WatcherType) error {
 	if err := badPath(zk.OpRemoveWatches, path); err != nil {
 		return err

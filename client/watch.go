@@ -112,7 +112,7 @@ func (w *Watch) offerLocked(e Event) bool {
 
 // forgetRemoteLocked asks the server to drop its watches on a path that no local watch is on any more. It leaves them if a request is on its
 // way that registers another one there: that one would be dropped too. An event that comes in spite of all is ignored.
-// All kinds are dropped together, since servers before 3.10 know no finer selection for persistent watches.
+// All kinds are dropped together, since servers before 3.9 know no finer selection for persistent watches.
 func (c *Client) forgetRemoteLocked(fullPath string) {
 	if c.endErr != nil || c.closing || c.watches.has(fullPath) {
 		return
