@@ -24,6 +24,7 @@ type inode struct{ dirty bool }
 func newDisk(seed uint64, direct bool) *disk {
 	m := vfs.NewMem(seed)
 	m.SetDirect(direct)
+	m.SetCapacity(1 << 40)
 	return &disk{FS: m, mem: m, inodes: map[string]*inode{}}
 }
 

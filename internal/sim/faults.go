@@ -89,7 +89,7 @@ func (s *simulation) faultPowerAll(*server) {
 // watermark or a snapshot.
 func (s *simulation) faultTornWrite(v *server) {
 	if !v.disk.armed {
-		v.disk.cutPower(s.faults.Int64N(1 << s.faults.IntN(12)))
+		v.disk.cutPower(1 + s.faults.Int64N(1<<s.faults.IntN(12)))
 	}
 }
 

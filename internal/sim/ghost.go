@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -197,10 +198,12 @@ func (g *ghost) acknowledged(index, term uint64) {
 			return
 		}
 	}
-	if n > 0 {
-		c := g.configs[n-1].conf
-		g.sim.fail("entry %d of term %d was acknowledged and is durable on %d of the voters %x", index, term, g.holders(c.GetVoters(), index, term), c.GetVoters())
+	text := ""
+	for _, c := range g.configs[max(0, n-2):] {
+		text += fmt.Sprintf("; of the configuration at %d %d of %x and %d of %x", c.index, g.holders(c.conf.GetVoters(), index, term), c.conf.GetVoters(),
+			g.holders(c.conf.GetVotersOutgoing(), index, term), c.conf.GetVotersOutgoing())
 	}
+	g.sim.fail("entry %d of term %d was acknowledged and is durable on less than a majority%s", index, term, text)
 }
 
 func (g *ghost) holders(voters []uint64, index, term uint64) int {

@@ -207,6 +207,8 @@ func (h host) MembersChanged(m []peer.Member) {
 			h.p.sim.fail("server %d: members are not in order: %v", h.p.srv.id, m)
 		}
 	}
+	index, _ := h.p.node.Applied()
+	h.p.sim.ghost.configuration(index, h.p.node.ConfState())
 }
 
 // Diverged is the node's own discovery of what the ghost must have seen before.

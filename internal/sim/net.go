@@ -146,8 +146,11 @@ func (s *simulation) serverStarted(v *server) {
 func (p *process) send(m *peer.Message) bool {
 	s := p.sim
 	to := int(node.ServerOf(m.To))
-	if m.From != p.srv.raftID || to < 1 || to > len(s.servers) || to == int(p.srv.id) {
+	if m.From != p.srv.raftID || to < 1 || to > len(s.servers) || m.To == m.From {
 		s.fail("server %d sends a message from %x to %x", p.srv.id, m.From, m.To)
+	}
+	if to == int(p.srv.id) {
+		return false // an earlier incarnation
 	}
 	frame := peer.AppendMessage(nil, m)
 	l := p.srv.links[to-1]
