@@ -78,7 +78,7 @@ final class Env implements AutoCloseable {
     }
 
     @Override
-    public void close() throws Exception {
+    public void close() {
         while (true) {
             AutoCloseable c;
             synchronized (open) {
@@ -87,7 +87,11 @@ final class Env implements AutoCloseable {
             if (c == null) {
                 return;
             }
-            c.close();
+            try {
+                c.close();
+            } catch (Exception e) {
+                // Some recipes mind being closed twice, and the check has had its say.
+            }
         }
     }
 }
