@@ -47,14 +47,7 @@ type auditor struct {
 }
 
 func newAuditor(p *process) *auditor {
-	a := &auditor{p: p}
-	a.reset()
-	return a
-}
-
-func (a *auditor) reset() {
-	a.count, a.chain, a.lastIndex, a.lastTerm = 0, 0, 0, 0
-	a.inner = newMachine(a.p.sim)
+	return &auditor{p: p, inner: newMachine(p.sim)}
 }
 
 func newMachine(s *simulation) machine {
@@ -129,7 +122,6 @@ func (a *auditor) Restore(r io.Reader) error {
 	if _, err := io.ReadFull(r, b[:]); err != nil {
 		return err
 	}
-	a.reset()
 	if err := a.inner.restore(r); err != nil {
 		return err
 	}
