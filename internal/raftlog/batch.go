@@ -28,7 +28,7 @@ type batchHeader struct {
 	seq        uint64 // number of the batch: 1, 2, 3 …
 	durable    uint64 // the newest batch known to be durable when this one was written
 	hard       hardState
-	tail       position // the log's last entry before this batch
+	prev       position // the last of the entries before this batch that it does not replace
 }
 
 // hardState is raft's, by value.
@@ -51,8 +51,8 @@ func (h *batchHeader) put(b []byte, seed uint32) {
 	le.PutUint64(b[48:], h.hard.term)
 	le.PutUint64(b[56:], h.hard.vote)
 	le.PutUint64(b[64:], h.hard.commit)
-	le.PutUint64(b[72:], h.tail.index)
-	le.PutUint64(b[80:], h.tail.term)
+	le.PutUint64(b[72:], h.prev.index)
+	le.PutUint64(b[80:], h.prev.term)
 	le.PutUint64(b[88:], 0)
 	h.headerCRC = crc32.Update(seed, castagnoli, b[8:batchHeaderSize])
 	le.PutUint32(b[4:], h.headerCRC)
@@ -76,7 +76,7 @@ func (h *batchHeader) parse(b []byte, seed uint32) bool {
 	h.seq = le.Uint64(b[32:])
 	h.durable = le.Uint64(b[40:])
 	h.hard = hardState{le.Uint64(b[48:]), le.Uint64(b[56:]), le.Uint64(b[64:])}
-	h.tail = position{le.Uint64(b[72:]), le.Uint64(b[80:])}
+	h.prev = position{le.Uint64(b[72:]), le.Uint64(b[80:])}
 	return true
 }
 

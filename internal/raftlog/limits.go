@@ -24,6 +24,8 @@ const (
 	scanBytes = 4 << 20
 	// readBytes is how much is read ahead at a time for entries that are no longer in memory.
 	readBytes = 512 << 10
+	// keepTerms is how many runs of equal terms the writer remembers before it forgets those that are committed.
+	keepTerms = 64
 	// entryOverhead is what an entry in memory costs beside its data, in bytes, for Options.CacheBytes.
 	entryOverhead = 112
 
@@ -36,6 +38,8 @@ const (
 	maxSnapChunkBytes = 4 << 20
 	// maxSnapMetaBytes bounds a snapshot file's encoded metadata.
 	maxSnapMetaBytes = 1 << 20
+	// snapReadBytes is how much of a snapshot file is read at a time; whole chunks are if they are larger.
+	snapReadBytes = 64 << 10
 	// snapSyncBytes is how much of a snapshot is written between two syncs, so that no single one is long.
 	snapSyncBytes = 8 << 20
 )

@@ -127,13 +127,11 @@ func (l *Log) Stable(r *Record) {
 		l.snaps.keep(r.Snapshot.GetIndex())
 		l.segs.release(r.loc.seg.seq)
 	}
+	l.terms.addRecord(r)
 	if len(r.Entries) == 0 {
 		return
 	}
 	l.addExtent(r.Entries[0].GetIndex(), extent{seg: r.loc.seg, off: r.loc.off, size: r.loc.size, recs: r.loc.rec + 1})
-	for _, e := range r.Entries {
-		l.terms.add(position{e.GetIndex(), e.GetTerm()})
-	}
 	l.cache(r.Entries)
 }
 
@@ -141,7 +139,6 @@ func (l *Log) Stable(r *Record) {
 func (l *Log) restart(m *pb.SnapshotMetadata) {
 	l.snapshot = m
 	l.first = m.GetIndex() + 1
-	l.terms.reset(position{m.GetIndex(), m.GetTerm()})
 	l.extents, l.tail, l.tailSize = nil, nil, 0
 	l.reader.reset()
 }

@@ -23,6 +23,8 @@ type recovery struct {
 	end  int         // the file where the chain ends …
 	off  int64       // … and where in it
 	cur  extent      // the batch whose records are replayed
+	anew bool        // it begins the log
+	skip bool        // the entries that follow are replaced further on
 	bad  error       // what a replayed record is wrong about
 }
 
@@ -197,13 +199,8 @@ func (r *recovery) replay(g *segment, off int64) (size int64, err error) {
 	if crc32.Checksum(payload, castagnoli) != h.payloadCRC {
 		return 0, nil
 	}
-	l := r.l
-	if r.last.seq == 0 {
-		l.terms.reset(h.tail)
-		l.first = h.tail.index + 1
-	} else if term, ok := l.terms.at(h.tail.index); l.terms.last != h.tail.index || !ok || term != h.tail.term {
-		return 0, r.corrupt(g.name, off, fmt.Sprintf("batch %d follows entry %d of term %d, but the log ends at %d of term %d",
-			h.seq, h.tail.index, h.tail.term, l.terms.last, term))
+	if err := r.goOn(&h); err != nil {
+		return 0, r.corrupt(g.name, off, err.Error())
 	}
 	r.cur = extent{seg: g, off: off, size: h.size()}
 	if err := errors.Join(decodePayload(payload, r), r.bad); err != nil {
@@ -213,33 +210,44 @@ func (r *recovery) replay(g *segment, off int64) (size int64, err error) {
 	return h.size(), nil
 }
 
+// goOn checks that a batch goes on where the log is. The first one, and one that replaces all that is left since then, begin the log.
+func (r *recovery) goOn(h *batchHeader) error {
+	l := r.l
+	if r.anew = r.last.seq == 0 || h.prev.index+1 < l.first; r.anew {
+		l.terms.reset(h.prev)
+		l.first, l.extents = h.prev.index+1, nil
+		return nil
+	}
+	if term, ok := l.terms.at(h.prev.index); !ok || term != h.prev.term {
+		return fmt.Errorf("batch %d goes on after entry %d of term %d, but the log ends at %d, and that entry's term is %d",
+			h.seq, h.prev.index, h.prev.term, l.terms.last, term)
+	}
+	return nil
+}
+
 // The recovery is the visitor of what it replays.
 
 func (r *recovery) record(n int) { r.cur.recs = n + 1 }
 
-func (r *recovery) restart(m *pb.SnapshotMetadata) { r.l.restart(m) }
+func (r *recovery) restart(m *pb.SnapshotMetadata) {
+	r.l.restart(m)
+	r.l.terms.reset(position{m.GetIndex(), m.GetTerm()})
+}
 
 func (r *recovery) run(first, _ uint64) {
 	l := r.l
-	if first > l.terms.last+1 {
-		r.bad = fmt.Errorf("entries from %d on after %d", first, l.terms.last)
-		return
+	if r.skip = r.anew && first > l.terms.last+1; r.skip {
+		return // the record goes on after entries that are gone, but a later one in the same batch replaces from l.first on
 	}
-	if first < l.first {
-		// What was before the first remaining segment is replaced from further back than what remains. The first entry's term is
-		// known, so it becomes the one before the first.
-		l.extents, l.first = nil, first+1
-		first++
+	if first < l.first || first > l.terms.last+1 {
+		r.bad = fmt.Errorf("entries from %d on in a log from %d to %d", first, l.first, l.terms.last)
+		return
 	}
 	l.addExtent(first, r.cur)
 }
 
 func (r *recovery) entry(at position, _ pb.EntryType, _ []byte) {
-	switch {
-	case r.bad != nil:
-	case at.index < r.l.first:
-		r.l.terms.reset(at)
-	default:
+	if r.bad == nil && !r.skip {
 		r.l.terms.add(at)
 	}
 }
@@ -325,10 +333,9 @@ func (r *recovery) finish() error {
 		}
 	}
 	w := l.writer
-	term, _ := l.terms.at(l.terms.last)
 	w.cur, w.off = cur, r.off
 	w.seq, w.prevCRC, w.epoch = r.last.seq, r.last.headerCRC, l.mark.epoch+1
-	w.hard, w.tail = r.last.hard, position{l.terms.last, term}
+	w.hard, w.terms = r.last.hard, l.terms.clone()
 	w.durable.Store(w.seq)
 	return l.mark.begin(w.seq, w.epoch)
 }

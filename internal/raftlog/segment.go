@@ -32,9 +32,8 @@ type segment struct {
 	direct bool
 }
 
-// segmentHeader encodes the first block of a segment.
+// segmentHeader encodes the first block of a segment into zeros.
 func segmentHeader(b []byte, id Identity, seq uint64) {
-	clear(b[:blockSize])
 	le := binary.LittleEndian
 	le.PutUint32(b, segmentMagic)
 	copy(b[8:], id[:])
@@ -59,7 +58,6 @@ type segments struct {
 	o   Options
 
 	preparing sync.Mutex // held while files are made, recycled or removed; taken before mu
-	zeros     []byte     // guarded by preparing
 
 	mu    sync.Mutex
 	live  []*segment // by seq; the writer is in the last one
@@ -251,9 +249,8 @@ func (s *segments) recycle(old *segment, seq uint64) (*segment, error) {
 
 // label writes the header of a file that has another name yet, makes all of it durable and gives it its name.
 func (s *segments) label(g *segment, from string) error {
-	b := s.zeroBlocks()[:blockSize]
+	b := vfs.AlignedBuffer(blockSize)
 	segmentHeader(b, s.o.Identity, g.seq)
-	defer clear(b)
 	if _, err := g.file.WriteAt(b, 0); err != nil {
 		return err
 	}
@@ -266,19 +263,14 @@ func (s *segments) label(g *segment, from string) error {
 	return s.fs.SyncDir(s.dir)
 }
 
-// zeroBlocks returns fillBytes of zeros, aligned. Guarded by preparing.
-func (s *segments) zeroBlocks() []byte {
-	if s.zeros == nil {
-		s.zeros = vfs.AlignedBuffer(fillBytes)
-	}
-	return s.zeros
-}
+// zeros is what new segments are filled with.
+var zeros = sync.OnceValue(func() []byte { return vfs.AlignedBuffer(fillBytes) })
 
 // fill writes zeros to [from, to).
 func (s *segments) fill(g *segment, from, to int64) error {
 	unsynced := int64(0)
 	for from < to {
-		b := s.zeroBlocks()
+		b := zeros()
 		b = b[:min(int64(len(b)), to-from)]
 		if _, err := g.file.WriteAt(b, from); err != nil {
 			return err

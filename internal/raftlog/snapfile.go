@@ -31,7 +31,7 @@ type snapFrames struct {
 }
 
 func newSnapFrames(r io.Reader, name string) *snapFrames {
-	return &snapFrames{name: name, r: bufio.NewReaderSize(r, 1<<20)}
+	return &snapFrames{name: name, r: bufio.NewReaderSize(r, snapReadBytes)}
 }
 
 func (s *snapFrames) corrupt(reason string) error {

@@ -1,6 +1,10 @@
 package raftlog
 
-import "sort"
+import (
+	"fmt"
+	"slices"
+	"sort"
+)
 
 // terms knows the term of every index from first on, as runs of equal terms: run i is for [runs[i].index, runs[i+1].index), the last one for [.., last].
 type terms struct {
@@ -23,6 +27,19 @@ func (t *terms) add(at position) {
 		t.runs = append(t.runs, at)
 	}
 	t.last = at.index
+}
+
+// addRecord adds what a record says.
+func (t *terms) addRecord(r *Record) {
+	if r.Snapshot != nil {
+		t.reset(position{r.Snapshot.GetIndex(), r.Snapshot.GetTerm()})
+	}
+	if len(r.Entries) > 0 && r.Entries[0].GetIndex() > t.last+1 {
+		panic(fmt.Sprintf("raftlog: entries from %d on after a log that ends at %d", r.Entries[0].GetIndex(), t.last))
+	}
+	for _, e := range r.Entries {
+		t.add(position{e.GetIndex(), e.GetTerm()})
+	}
 }
 
 // cut forgets index and all after it.
@@ -53,3 +70,5 @@ func (t *terms) at(index uint64) (term uint64, ok bool) {
 	}
 	return t.runs[i].term, true
 }
+
+func (t *terms) clone() terms { return terms{runs: slices.Clone(t.runs), last: t.last} }

@@ -29,7 +29,7 @@ type Writer struct {
 	prevCRC  uint32
 	epoch    uint32
 	hard     hardState // as of the last record
-	tail     position  // likewise
+	terms    terms     // likewise; those before the commit index may be forgotten
 	deferred bool      // hard.commit is newer than the last batch's
 	unsynced bool      // cur has batches that are not durable
 	err      error
@@ -81,12 +81,11 @@ func (w *Writer) write(recs []*Record) error {
 		return w.fail(fmt.Errorf("raftlog: a batch of %d bytes is too large", bound))
 	}
 	b := w.buffer(int(alignUp(int64(bound))))[:batchHeaderSize]
-	hard, tail := w.hard, w.tail
+	hard := w.hard
 	for _, r := range recs {
 		if r.HardState != nil {
 			hard = byValue(r.HardState)
 		}
-		tail = tail.after(r)
 		b = appendRecord(b, r)
 	}
 	h := batchHeader{
@@ -96,7 +95,7 @@ func (w *Writer) write(recs []*Record) error {
 		epoch:      w.epoch,
 		seq:        w.seq + 1,
 		hard:       hard,
-		tail:       w.tail,
+		prev:       w.before(recs),
 	}
 	size := h.size()
 	if err := w.room(size); err != nil {
@@ -109,32 +108,45 @@ func (w *Writer) write(recs []*Record) error {
 	if _, err := w.cur.file.WriteAt(b, w.off); err != nil {
 		return w.fail(fmt.Errorf("raftlog: append to segment %d: %w", w.cur.seq, err))
 	}
+	w.wrote(recs, &h)
+	return nil
+}
+
+// before returns the last entry that the records leave as it is.
+func (w *Writer) before(recs []*Record) position {
+	low, last := w.terms.last, w.terms.last
+	for _, r := range recs {
+		if r.Snapshot != nil {
+			break // what comes after it doesn't touch what was before
+		}
+		if n := len(r.Entries); n > 0 {
+			low = min(low, r.Entries[0].GetIndex()-1)
+		}
+	}
+	term, ok := w.terms.at(low)
+	if !ok {
+		panic(fmt.Sprintf("raftlog: entries replaced from %d on in a log that ends at %d, committed up to %d", low+1, last, w.hard.commit))
+	}
+	return position{low, term}
+}
+
+// wrote takes note of a batch that was written.
+func (w *Writer) wrote(recs []*Record, h *batchHeader) {
+	size := h.size()
 	for i, r := range recs {
 		r.loc = location{seg: w.cur, off: w.off, size: size, rec: i}
+		w.terms.addRecord(r)
 	}
 	w.off += size
-	w.seq, w.prevCRC, w.hard, w.tail, w.deferred = h.seq, h.headerCRC, hard, tail, false
+	w.seq, w.prevCRC, w.hard, w.deferred = h.seq, h.headerCRC, h.hard, false
+	if commit := min(w.hard.commit, w.terms.last); len(w.terms.runs) > keepTerms {
+		w.terms.forget(commit)
+	}
 	if w.cur.direct {
 		w.durable.Store(w.seq)
 	} else {
 		w.unsynced = true
 	}
-	return nil
-}
-
-// after returns the log's last position once r is in it.
-func (p position) after(r *Record) position {
-	if r.Snapshot != nil {
-		p = position{r.Snapshot.GetIndex(), r.Snapshot.GetTerm()}
-	}
-	if n := len(r.Entries); n > 0 {
-		if first := r.Entries[0].GetIndex(); first > p.index+1 {
-			panic(fmt.Sprintf("raftlog: entries from %d on after a log that ends at %d", first, p.index))
-		}
-		last := r.Entries[n-1]
-		p = position{last.GetIndex(), last.GetTerm()}
-	}
-	return p
 }
 
 // buffer returns n aligned bytes.
