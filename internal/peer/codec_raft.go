@@ -188,7 +188,9 @@ func decodeEntries(d *decoder) []*pb.Entry {
 	for i := range boxes {
 		box := &boxes[i]
 		entries[i] = &box.entry
-		decodeEntry(d, box)
+		if decodeEntry(d, box); d.err != nil {
+			return nil
+		}
 	}
 	return entries
 }
@@ -250,6 +252,9 @@ func decodeSnapshot(d *decoder) *pb.Snapshot {
 	}
 	if flags&^uint8(snapAllFlags) != 0 {
 		d.fail("snapshot flags %#x", flags)
+	}
+	if d.err != nil {
+		return nil
 	}
 	if flags&snapMetadata != 0 {
 		s.Metadata = &pb.SnapshotMetadata{}

@@ -119,6 +119,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"more entries than bytes", "01" + ids + "9002 03 7f 00", "127 entries in 1 bytes"},
 		{"unknown snapshot flag", "01" + ids + "8042 07 80", "snapshot flags"},
 		{"index of no metadata", "01" + ids + "8042 07 02 01", "snapshot flags"},
+		{"configuration of no metadata", "01" + ids + "8042 07 10 00 00 00 00", "snapshot flags"},
+		{"automatic leave of no configuration", "01" + ids + "8042 07 21 00 00 00 00", "snapshot flags"},
 		{"number in a longer form", "01" + ids + "8102 08 8500", "shortest form"},
 		{"number without end", "01" + ids + "8102 08 ffffffffffffffffffff7f", "number"},
 		{"boolean 2", "04" + ids + "02", "boolean"},

@@ -123,15 +123,15 @@ func (f *frameReader) need(n int) error {
 	if f.end-f.start >= n {
 		return nil
 	}
-	if f.start > 0 {
-		f.end = copy(f.buf, f.buf[f.start:f.end])
-		f.start = 0
+	if unread := f.end - f.start; unread <= cheapMoveBytes || f.start+n > len(f.buf) {
+		copy(f.buf, f.buf[f.start:f.end])
+		f.start, f.end = 0, unread
 	}
-	for f.end < n {
+	for f.end-f.start < n {
 		read, err := f.r.Read(f.buf[f.end:])
 		f.end += read
-		if err != nil && f.end < n {
-			if err == io.EOF && f.end > 0 {
+		if err != nil && f.end-f.start < n {
+			if err == io.EOF && f.end > f.start {
 				err = io.ErrUnexpectedEOF
 			}
 			return err

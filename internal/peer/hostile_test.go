@@ -113,6 +113,7 @@ func TestHostileHandshakes(t *testing.T) {
 		{"version 2", change(func(b []byte) { b[8] = 2 }), RefusedVersion, "version 2; this server speaks 1"},
 		{"cluster", change(func(b []byte) { b[25] = 0xc2 }), RefusedCluster, "of cluster c1, server 2 of cluster"},
 		{"server", change(func(b []byte) { b[15] = 9 }), RefusedServer, "this is server 1, not 9"},
+		{"cluster, for a snapshot", change(func(b []byte) { b[12], b[25] = 2, 0xc2 }), RefusedCluster, "of cluster c1, server 2 of cluster"},
 		{"own id", change(func(b []byte) { b[13] = 1 }), RefusedIdentity, "two servers have the same id"},
 		{"purpose", change(func(b []byte) { b[12] = 9 }), RefusedPurpose, "purpose 9"},
 	} {
@@ -122,6 +123,7 @@ func TestHostileHandshakes(t *testing.T) {
 				t.Fatal(err)
 			}
 			answer := wantClosed(t, conn)
+			conn.Close()
 			if c.refusal == 0 && len(answer) != 0 {
 				t.Errorf("answered %x", answer)
 			}

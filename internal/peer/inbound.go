@@ -85,12 +85,12 @@ func (t *Transport) serveInbound(conn net.Conn) {
 	if err == nil {
 		return
 	}
+	t.logRefusal(conn, h, err)
 	var refused *RefusedError
 	if errors.As(err, &refused) {
 		_, _ = conn.Write(appendAnswer(refused)) // who is refused may be gone
 		linger(conn)
 	}
-	t.logRefusal(conn, h, err)
 }
 
 // serveMessages delivers a peer's messages until the connection ends. An error is one of the handshake.

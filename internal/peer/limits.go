@@ -22,12 +22,16 @@ const (
 const (
 	// defaultMaxPendingBytes bounds what waits for one peer, with what its writer is writing. At the bound Send refuses.
 	defaultMaxPendingBytes = 64 << 20
-	// keepBufferBytes is the largest send buffer that is kept for reuse.
-	keepBufferBytes = 1 << 20
+	// keepBufferBytes is the largest send buffer that is kept for reuse in any case; a larger one goes after so many writes in a
+	// row that filled less than an eighth of it.
+	keepBufferBytes = 256 << 10
+	maxSmallWrites  = 100
 	// maxWriteBytes is the most that one Write, and so one write deadline, covers.
 	maxWriteBytes = 1 << 20
 	// readBufferBytes is each reader's buffer: many small messages per system call.
 	readBufferBytes = 64 << 10
+	// cheapMoveBytes: so little is moved to the front of the buffer before every read, more only when there is no room.
+	cheapMoveBytes = 1 << 10
 	// ownFrameBytes: a frame at least this long, not yet wholly read, is read into memory of its own, which the message keeps.
 	ownFrameBytes = 16 << 10
 	// defaultMaxInbound bounds the accepted connections, greeted or not.

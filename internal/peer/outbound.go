@@ -37,6 +37,8 @@ type outbound struct {
 	pending []byte   // frames
 	writing int      // bytes that the writer took from pending and has not written yet
 	spare   []byte
+	// smallWrites counts, of the writes from large buffers, those in a row that were small.
+	smallWrites int
 
 	// Owned by run.
 	attempts int // to connect, since there was a stable connection
@@ -267,14 +269,21 @@ func (p *outbound) take(conn net.Conn) []byte {
 	return buf
 }
 
-// giveBack ends the writing of what take returned.
+// giveBack ends the writing of what take returned. A large buffer is kept until many writes in a row have hardly used it.
 func (p *outbound) giveBack(buf []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.writing = 0
-	if cap(buf) <= keepBufferBytes {
-		p.spare = buf[:0]
+	if cap(buf) > keepBufferBytes {
+		p.smallWrites++
+		if len(buf) >= cap(buf)/8 {
+			p.smallWrites = 0
+		}
+		if p.smallWrites >= maxSmallWrites {
+			return
+		}
 	}
+	p.spare = buf[:0]
 }
 
 // write writes buf, usually in one system call. Its deadline is for each part, so that a long queue to a slow peer is no failure.

@@ -55,7 +55,13 @@ func TestMessagesArriveInOrder(t *testing.T) {
 }
 
 func TestSendToNobody(t *testing.T) {
-	a := start(t, 1, nil)
+	dials := make(chan string, 1000)
+	a := start(t, 1, func(c *Config, _ *recorder) {
+		c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			dials <- addr
+			return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+		}
+	})
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -63,6 +69,10 @@ func TestSendToNobody(t *testing.T) {
 	gone.Close()
 	a.SetPeers(map[uint16]string{1: a.addr(), 2: gone.Addr().String()})
 	a.log.wantLine(t, "cannot connect", "to=2", gone.Addr().String())
+	receive(t, dials, "dial")
+	for range 5 { // the tries between which a line could be logged
+		receive(t, dials, "dial")
+	}
 	for server := range uint16(4) {
 		if a.Send(server, numbered(0)) || a.Connected(server) {
 			t.Errorf("sent to server %d", server)
@@ -99,6 +109,7 @@ func TestPeerRestartsUnderAnotherID(t *testing.T) {
 	b.Close()
 	b.wantEvents(t, "up 1 1-a1", "down 1 1-a1")
 	a.wantEvents(t, "down 2 2-a2")
+	eventually(t, "disconnected", func() bool { return !a.Connected(2) })
 	again := start(t, 2, func(c *Config, _ *recorder) { c.RaftID, c.Listen = 2<<48|0xbb, b.addr() })
 	link(t, a, again)
 	a.wantEvents(t, "up 2 2-bb")
@@ -122,6 +133,27 @@ func TestPeerConnectsAgain(t *testing.T) {
 	if m := receive(t, a.messages, "message"); number(m) != 3 {
 		t.Errorf("message %d", number(m))
 	}
+}
+
+// The callbacks for one peer never overlap: the new connection's PeerUp waits for the last Deliver of the old one.
+func TestPeerConnectsAgainDuringDeliver(t *testing.T) {
+	a := start(t, 1, func(_ *Config, r *recorder) { r.gate = make(chan struct{}) })
+	first := dialGreeted(t, a, purposeMessages)
+	a.wantEvents(t, "up 2 2-a2")
+	if _, err := first.Write(appendFrame(nil, numbered(1))); err != nil {
+		t.Fatal(err)
+	}
+	second := dialRaw(t, a.addr())
+	h := hello{purpose: purposeMessages, from: 2, to: 1, identity: identity{raftID: 2<<48 | 0xbb, clusterID: 0xc1}}
+	if _, err := second.Write(appendHello(h)); err != nil {
+		t.Fatal(err)
+	}
+	wantClosed(t, first)
+	if len(a.messages) != 0 || len(a.events) != 0 {
+		t.Fatal("the gate is open")
+	}
+	close(a.gate)
+	a.wantEvents(t, "down 2 2-a2", "up 2 2-bb")
 }
 
 func TestPeerReset(t *testing.T) {
@@ -255,6 +287,67 @@ func TestBackPressure(t *testing.T) {
 	receive(t, b.messages, "message after the jam")
 }
 
+// Buffers that a burst made large go when there is no more use for them.
+func TestBuffersShrink(t *testing.T) {
+	a, b := start(t, 1, nil), start(t, 2, nil)
+	link(t, a, b)
+	for range 4 {
+		a.Send(2, &Message{Kind: KindApp, App: make([]byte, 4<<20)})
+	}
+	for range 4 {
+		receive(t, b.messages, "large message")
+	}
+	for n := range 3 * maxSmallWrites {
+		a.Send(2, numbered(n))
+		receive(t, b.messages, "message")
+	}
+	p := (*a.peers.Load())[2]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if cap(p.pending) > keepBufferBytes || cap(p.spare) > keepBufferBytes {
+		t.Errorf("buffers of %d and %d bytes are kept", cap(p.pending), cap(p.spare))
+	}
+}
+
+// gatedConn is a connection on which each Write needs a token.
+type gatedConn struct {
+	net.Conn
+	tokens, started chan struct{}
+}
+
+func (c *gatedConn) Write(b []byte) (int, error) {
+	c.started <- struct{}{}
+	<-c.tokens
+	return c.Conn.Write(b)
+}
+
+// All that is sent during one system call leaves in the next.
+func TestOneWriteForAllThatWaits(t *testing.T) {
+	tokens, started := make(chan struct{}, 10), make(chan struct{}, 10)
+	tokens <- struct{}{} // for the handshake
+	b := start(t, 2, nil)
+	a := start(t, 1, func(c *Config, _ *recorder) {
+		c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+			return &gatedConn{Conn: conn, tokens: tokens, started: started}, err
+		}
+	})
+	link(t, a, b)
+	receive(t, started, "handshake")
+	a.Send(2, numbered(0))
+	receive(t, started, "write")
+	for n := range 999 {
+		a.Send(2, numbered(n+1))
+	}
+	tokens <- struct{}{}
+	tokens <- struct{}{} // and none for a third
+	for n := range 1000 {
+		if got := number(receive(t, b.messages, "message")); got != n {
+			t.Fatalf("message %d, want %d", got, n)
+		}
+	}
+}
+
 // silentPeer accepts connections as server 2 and reads nothing but their hello. It tells of each.
 func silentPeer(t *testing.T, answer []byte) (addr string, accepted <-chan hello) {
 	t.Helper()
@@ -315,6 +408,18 @@ func TestHandshakeWithoutAnswer(t *testing.T) {
 	if a.Connected(2) {
 		t.Error("connected without an answer")
 	}
+}
+
+// Close does not wait for a handshake that nobody answers.
+func TestCloseDuringHandshake(t *testing.T) {
+	addr, accepted := silentPeer(t, nil)
+	a := start(t, 1, func(c *Config, _ *recorder) { c.HandshakeTimeout = 10 * guard })
+	a.SetPeers(map[uint16]string{2: addr})
+	receive(t, accepted, "connection")
+	dialRaw(t, a.addr())
+	closed := make(chan error, 1)
+	go func() { closed <- a.Close() }()
+	receive(t, closed, "end of Close")
 }
 
 // A peer whose address leads to something else that talks is no peer.
