@@ -106,7 +106,7 @@ var ErrClosed = errors.New("peer: transport is closed")
 // Transport connects one server with its peers. All its methods may be called from any goroutine.
 //
 // Goroutines: one accepts; each accepted connection has one; each peer has one that dials and writes, and while it is connected
-// one that waits for the connection's end. Close waits for all of them.
+// one that waits for the connection's end; each SendSnapshot has one that waits for the verdict. Close waits for all of them.
 type Transport struct {
 	// Constant after New.
 	cfg      Config
