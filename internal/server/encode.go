@@ -19,6 +19,7 @@ type encoder struct {
 
 var (
 	errWritesOnly = errors.New("a multi with reads in it")
+	errReadsOnly  = errors.New("a multiRead with writes in it")
 	errTooManyOps = errors.New("a multi with too many members")
 )
 

@@ -140,7 +140,7 @@ func (c *conn) multiRead(b []byte, d *wire.Decoder, auth []zk.ID) ([]byte, zk.Co
 	for i := range r.Ops {
 		o := &r.Ops[i]
 		if !o.IsRead() {
-			return b, zk.ErrMarshalling
+			return b, c.malformedLocked(zk.OpMultiRead, errReadsOnly)
 		}
 		mark := len(b)
 		var code zk.Code
