@@ -129,7 +129,7 @@ type member struct {
 	log *journal
 }
 
-// start starts a transport on a free loopback port, closed when the test ends.
+// start starts a transport without peers on a free loopback port, closed when the test ends.
 func start(t testing.TB, server uint16, change func(*Config, *recorder)) *member {
 	t.Helper()
 	m := &member{recorder: newRecorder(), log: &journal{}}
@@ -145,6 +145,7 @@ func start(t testing.TB, server uint16, change func(*Config, *recorder)) *member
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
+	m.SetPeers(nil)
 	return m
 }
 

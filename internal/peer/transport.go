@@ -123,13 +123,15 @@ type Transport struct {
 	own   atomic.Pointer[identity]
 
 	mu       sync.Mutex
+	started  bool // acceptLoop runs
 	closed   bool
 	accepted map[net.Conn]struct{}
 	inbound  map[uint16]*inbound // the messages connection from each server
 	refusals map[refusalKey]time.Time
 }
 
-// New starts a transport, which accepts peers at once and dials those of SetPeers.
+// New makes a transport that listens. It accepts and dials from the first SetPeers on, so that no callback comes before the
+// caller has put the Transport where its Handler finds it.
 func New(cfg Config) (*Transport, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -155,7 +157,6 @@ func New(cfg Config) (*Transport, error) {
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.peers.Store(&map[uint16]*outbound{})
 	t.own.Store(&identity{raftID: cfg.RaftID, clusterID: cfg.ClusterID})
-	t.wg.Go(t.acceptLoop)
 	return t, nil
 }
 
@@ -163,13 +164,17 @@ func New(cfg Config) (*Transport, error) {
 func (t *Transport) Addr() net.Addr { return t.listener.Addr() }
 
 // SetPeers makes the peers, server id to host:port, the ones that are dialled: it adds, removes and re-addresses. The own
-// server id is skipped. It does not wait for connections, and what is queued for a peer that goes or moves is dropped.
+// server id is skipped. The first call, for which nil will do, starts the transport. It does not wait for connections, and what is queued for a peer that goes or moves is dropped.
 // Connections from servers that are not in the map are taken all the same: a server that wants to join is in nobody's.
 func (t *Transport) SetPeers(peers map[uint16]string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		return
+	}
+	if !t.started {
+		t.started = true
+		t.wg.Go(t.acceptLoop)
 	}
 	old := *t.peers.Load()
 	next := make(map[uint16]*outbound, len(peers))

@@ -448,6 +448,31 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
+// Nothing is accepted before the first SetPeers, when the caller has nowhere put the transport yet.
+func TestNoCallbackBeforeSetPeers(t *testing.T) {
+	r := newRecorder()
+	tr, err := New(Config{ServerID: 1, RaftID: id1, Listen: "127.0.0.1:0", Handler: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	conn := dialRaw(t, tr.Addr().String())
+	hi := appendHello(hello{purpose: purposeMessages, from: 2, to: 1})
+	if _, err := conn.Write(hi); err != nil {
+		t.Fatal(err)
+	}
+	conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if err := readAnswer(conn); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("answered %v", err)
+	}
+	conn.SetReadDeadline(time.Now().Add(guard))
+	tr.SetPeers(nil)
+	if err := readAnswer(conn); err != nil {
+		t.Fatal(err)
+	}
+	r.wantEvents(t, "up 2 none")
+}
+
 // Close ends a transport in any state, more than once, and what comes after it does nothing. goleak watches.
 func TestCloseAtAnyMoment(t *testing.T) {
 	for i := range 20 {
