@@ -18,6 +18,9 @@ var clients = []struct {
 	{"java", javaClient},
 	{"curator", curator},
 	{"shell", shell},
+	{"kazoo", kazoo},
+	{"go", goZookeeper},
+	{"c", cClient},
 }
 
 // TestClients runs every client suite against one server and against three, or against those named by the environment.

@@ -148,7 +148,7 @@ func zookeeperCommand(config string, o Options) (path string, args []string, err
 	path, err = exec.LookPath("java")
 	return path, []string{
 		"-Xmx512m", "-XX:+UseSerialGC", "-cp", classPath,
-		"-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+		"-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
 		fmt.Sprintf("-Dznode.container.checkIntervalMs=%d", o.ReapMs),
 		"org.apache.zookeeper.server.quorum.QuorumPeerMain", config,
 	}, err
