@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"gopherwood/e2e/internal/ensemble"
 )
@@ -60,9 +61,12 @@ func javaCommand(t *testing.T, class, connect string) *exec.Cmd {
 		"-Dorg.slf4j.simpleLogger.defaultLogLevel=error", class, "--connect", connect, "--root", suiteRoot(t))
 }
 
-// suiteRoot is a folder of znodes that no other suite of this run uses.
+// run tells one run from another on servers that live longer.
+var run = fmt.Sprintf("%x", time.Now().UnixMilli())
+
+// suiteRoot is a folder of znodes that no other suite uses.
 func suiteRoot(t *testing.T) string {
-	return "/e2e-" + strings.NewReplacer("/", "-", "=", "").Replace(t.Name())
+	return "/e2e-" + run + "-" + strings.NewReplacer("/", "-", "=", "").Replace(t.Name())
 }
 
 func javaClient(t *testing.T, connect string) {
