@@ -207,9 +207,10 @@ func (c *rawClient) seen() string {
 	return all
 }
 
-// ended waits until the server hangs up.
+// ended waits until the server hangs up, and hangs up too.
 func (c *rawClient) ended() {
 	c.t.Helper()
+	defer c.nc.Close()
 	for {
 		_, err := readFrame(c.nc)
 		switch {

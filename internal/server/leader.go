@@ -24,7 +24,8 @@ type leading struct {
 	live       *session.Liveness
 	nowMs      int64             // of the last Tick
 	timeMs     int64             // stamp of the last command
-	sinceMs    int64             // nowMs when this server began to lead
+	fresh      bool              // no Tick since this server began to lead
+	sinceMs    int64             // first Tick as the leader
 	reapMs     int64             // when to look for nodes to reap
 	addrs      map[uint64]string // client addresses that members have announced
 	configMs   int64             // when to look at /zookeeper/config again
@@ -66,8 +67,7 @@ func (s *Server) LeaderChanged(l node.Leadership) {
 // begin starts a term of office: every session has its full timeout again.
 func (l *leading) begin(s *Server) {
 	l.live.Lead(l.nowMs, l.sessions(s.tree))
-	l.sinceMs, l.configMs, l.reapMs = l.nowMs, l.nowMs, l.nowMs+s.cfg.ReapInterval.Milliseconds()
-	l.proposed = false
+	l.fresh, l.proposed = true, false
 	s.leadingSince.Store(s.now())
 }
 
@@ -83,6 +83,10 @@ func (s *Server) Tick(nowMs int64) {
 	l.nowMs = nowMs
 	if !l.mine() || !s.ready.Load() {
 		return
+	}
+	if l.fresh { // the first Tick of all may only come now
+		l.fresh = false
+		l.sinceMs, l.configMs, l.reapMs = nowMs, nowMs, nowMs+s.cfg.ReapInterval.Milliseconds()
 	}
 	l.due = l.live.Tick(nowMs, l.due[:0])
 	for ids := range slices.Chunk(l.due, maxExpirePerCommand) {

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// collector shows monitor's figures to Prometheus, under the names that ZooKeeper's own provider gives them, so that dashboards
+// keep working. It makes them when it is asked; nothing is counted twice.
+type collector struct {
+	s *Server
+}
+
+// quantiles of the latency summaries, as ZooKeeper has them.
+var quantiles = []float64{0.5, 0.9, 0.99}
+
+// Describe sends nothing: the set of figures depends on the server's role, which makes this an unchecked collector.
+func (c collector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	for _, m := range c.s.monitor() {
+		v, ok := number(m.value)
+		if !ok {
+			continue
+		}
+		kind := prometheus.GaugeValue
+		if m.kind == counter {
+			kind = prometheus.CounterValue
+		}
+		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(m.name, m.help, nil, nil), kind, v)
+	}
+	st := &c.s.stats
+	summary(ch, "readlatency", "Time from a read to its reply, in ms.", &st.reads)
+	summary(ch, "updatelatency", "Time from a write to its reply, in ms.", &st.writes)
+	var total int64
+	for slot, info := range opTable {
+		if info.metric == "" {
+			continue
+		}
+		n := st.ops[slot].Load()
+		total += n
+		desc := prometheus.NewDesc("op_count_"+info.metric, "Requests of this operation.", nil, nil)
+		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n))
+	}
+	ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("op_count_total", "Requests of all operations.", nil, nil), prometheus.CounterValue, float64(total))
+}
+
+func summary(ch chan<- prometheus.Metric, name, help string, l *latency) {
+	q := make(map[float64]float64, len(quantiles))
+	for _, p := range quantiles {
+		q[p] = l.quantileMs(p)
+	}
+	ch <- prometheus.MustNewConstSummary(prometheus.NewDesc(name, help, nil, nil), uint64(l.count.Load()), float64(l.sumNs.Load())/1e6, q)
+}
+
+// number is a sample's value as Prometheus wants it.
+func number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int:
+		return float64(v), true
+	case int64:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
+}
+
+// metricsHandler is /metrics: the server's figures, the process's and the runtime's.
+func (s *Server) metricsHandler() http.Handler {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collector{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{Registry: r})
+}
