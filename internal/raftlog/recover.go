@@ -255,58 +255,70 @@ func (r *recovery) entry(at position, _ pb.EntryType, _ []byte) {
 // judge decides whether the chain ends where the log ends: it does unless something says that a later batch was durable.
 func (r *recovery) judge() error {
 	mark := r.l.mark
-	if mark.seq > r.last.seq {
-		return r.corrupt(r.files[r.end].name, r.off, fmt.Sprintf("no batch %d, but batch %d was durable", r.last.seq+1, mark.seq))
-	}
 	r.l.report = Recovery{Batches: r.last.seq, Clean: mark.clean && mark.seq == r.last.seq}
 	if r.l.report.Clean {
 		return nil // nothing was written after this
 	}
+	durable, beyond := mark.seq, false
 	for k := r.end; k < len(r.files); k++ {
 		off := int64(blockSize)
 		if k == r.end {
 			off = r.off
 		}
-		if err := r.witness(k, off); err != nil {
+		later, claimed, err := r.witness(r.files[k], off)
+		if err != nil {
 			return err
 		}
+		r.l.report.Cut += later
+		durable = max(durable, claimed)
+		beyond = beyond || k > r.end && later > 0
 	}
-	return nil
+	if durable <= r.last.seq {
+		return nil
+	}
+	g, off := r.hole(beyond)
+	return r.corrupt(g.name, off, fmt.Sprintf("no batch %d, but batch %d was durable", r.last.seq+1, durable))
 }
 
-// witness looks through a file's blocks from off on for batches that were written when one that is missing was durable.
-func (r *recovery) witness(k int, off int64) error {
-	g := r.files[k]
+// witness looks through a file's blocks from off on for batches after the chain's end, and returns how many there are and
+// the newest batch that one of them says was durable.
+func (r *recovery) witness(g *segment, off int64) (later int, durable uint64, err error) {
 	for ; off+blockSize <= g.size; off += blockSize {
 		b, err := r.win.at(g, off, blockSize)
 		if err != nil {
-			return err
+			return 0, 0, err
 		}
 		var h batchHeader
 		if !h.parse(b, r.l.writer.seed) || h.segment != g.seq || h.seq <= r.last.seq {
 			continue
 		}
-		r.l.report.Cut++
-		if h.durable > r.last.seq {
-			name, at := r.hole(k)
-			return r.corrupt(name, at, fmt.Sprintf("no batch %d, but batch %d at %d of segment %d says that batch %d was durable",
-				r.last.seq+1, h.seq, off, g.seq, h.durable))
+		durable = max(durable, h.durable)
+		if h.epoch >= r.last.epoch { // an older one was cut before
+			later++
 		}
 	}
-	return nil
+	return later, durable, nil
 }
 
-// hole says where the missing batch was, given that the k-th file has a later one: where the chain ended, or at the next file's beginning.
-func (r *recovery) hole(k int) (name string, off int64) {
-	if k > r.end {
-		next := r.files[r.end+1]
-		b, err := r.win.at(next, blockSize, blockSize)
-		var h batchHeader
-		if err != nil || !h.parse(b, r.l.writer.seed) || h.seq <= r.last.seq+1 {
-			return next.name, blockSize
-		}
+// hole says where the missing batch was: where the chain ended, or at the beginning of the next file. beyond: there are batches in the next one or later.
+func (r *recovery) hole(beyond bool) (g *segment, off int64) {
+	end := r.files[r.end]
+	if r.end+1 == len(r.files) {
+		return end, r.off
 	}
-	return r.files[r.end].name, r.off
+	next := r.files[r.end+1]
+	if r.off == end.size {
+		return next, blockSize
+	}
+	b, err := r.win.at(next, blockSize, blockSize)
+	var h batchHeader
+	if err == nil && h.parse(b, r.l.writer.seed) && h.segment == next.seq {
+		beyond = h.seq <= r.last.seq+1 // otherwise the next file begins with a later one
+	}
+	if beyond {
+		return next, blockSize
+	}
+	return end, r.off
 }
 
 // finish makes the recovered state the one to go on from.

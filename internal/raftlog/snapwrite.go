@@ -54,8 +54,8 @@ func (p *partFile) failed(err error) error {
 
 // commit makes the file durable and gives it its name.
 func (p *partFile) commit() error {
-	if p.err != nil {
-		return errors.Join(p.err, p.abort())
+	if err := p.err; err != nil {
+		return errors.Join(err, p.abort())
 	}
 	err := p.f.Sync()
 	if err = errors.Join(err, p.f.Close()); err == nil {

@@ -132,9 +132,7 @@ func (m *Mem) crashDir(d *memDir, choose Chooser) *memDir {
 		case *memDir:
 			after.durable[name] = m.crashDir(n, choose)
 		case *memFile:
-			f := n.crash(m, choose)
-			m.used += f.size
-			after.durable[name] = f
+			after.durable[name] = n.crash(m, choose)
 		}
 	}
 	after.live = maps.Clone(after.durable)

@@ -118,7 +118,13 @@ func (f *memFile) truncate(m *Mem, size int64) error {
 	if err := f.resize(m, size); err != nil {
 		return err
 	}
-	for n := size / SectorSize; n*SectorSize < old; n++ {
+	f.zeroFrom(size, old)
+	return nil
+}
+
+// zeroFrom makes the bytes in [size, end) zero, so that a file that grows again doesn't have them.
+func (f *memFile) zeroFrom(size, end int64) {
+	for n := size / SectorSize; n*SectorSize < end; n++ {
 		var b sector
 		copy(b[:], f.sectorAt(n))
 		if keep := size - n*SectorSize; keep < SectorSize {
@@ -126,7 +132,6 @@ func (f *memFile) truncate(m *Mem, size int64) error {
 		}
 		f.writeSector(n, b[:])
 	}
-	return nil
 }
 
 // writeAt writes sector by sector, so that a cut of the power can fall between any two. A direct write is durable at its end.
@@ -205,13 +210,11 @@ func (f *memFile) crash(after *Mem, choose Chooser) *memFile {
 		g.setSector(n, v[:])
 	}
 	if len(f.sizes) > 0 {
-		size := f.sizes[choose.IntN(len(f.sizes))]
-		if size < g.size {
-			_ = g.truncate(after, size) // cannot grow, so cannot fail
-		}
-		g.size = size
+		g.size = f.sizes[choose.IntN(len(f.sizes))]
+		g.zeroFrom(g.size, f.size)
+		clear(g.dirty)
 	}
-	g.sizes, g.dirty = nil, map[int64][]*sector{}
+	after.used += g.size
 	return g
 }
 
