@@ -144,11 +144,13 @@ func TestConfigNode(t *testing.T) {
 		return data
 	}
 	e.members[0].server.Housekeep(0)
+	e.quiet()
 	e.tick(600)
 	if got := config(); got != "" {
 		t.Errorf("written before all were heard:\n%s", got)
 	}
 	e.members[1].server.Housekeep(0)
+	e.quiet()
 	e.tick(1200)
 	want := "server.1=10.0.0.1:2888:3888:participant;host1:2181\nserver.2=10.0.0.2:2888:3888:participant;host2:2181\nversion="
 	if got := config(); got != want+"1" {

@@ -46,7 +46,6 @@ type member struct {
 	id     uint64
 	server *Server
 	leads  node.Leadership
-	sent   [][]byte // datagrams, when nobody leads
 }
 
 const testTerm = 7
