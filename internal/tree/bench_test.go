@@ -29,8 +29,10 @@ var (
 
 func benchDir(i int) string { return fmt.Sprintf("/bench/dir-%06d", i) }
 
-func benchPath(i int) string {
-	return fmt.Sprintf("/bench/dir-%06d/node-%07d", i%benchDirs, i/benchDirs)
+func benchPath(i int) string { return leafPath(benchDirs, i) }
+
+func leafPath(dirs, i int) string {
+	return fmt.Sprintf("/bench/dir-%06d/node-%07d", i%dirs, i/dirs)
 }
 
 // writer applies single writes of one session.
@@ -70,7 +72,7 @@ func (w *writer) fill(dirs, leaves int) {
 		w.create(benchDir(i))
 	}
 	for i := range dirs * leaves {
-		w.create(benchPath(i))
+		w.create(leafPath(dirs, i))
 	}
 }
 

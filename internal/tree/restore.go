@@ -44,9 +44,11 @@ func (e *CorruptError) Error() string {
 // Restore replaces the tree by the snapshot in r, which it reads to its end. The old state is given up first, so that the two
 // are never in memory together; after an error, a *CorruptError or what r said, the tree is as new. Nobody may read
 // meanwhile. Views taken before stay good.
-func (t *Tree) Restore(r io.Reader) error {
+func (t *Tree) Restore(r io.Reader) error { return t.restore(&loader{in: input{r: r}}) }
+
+func (t *Tree) restore(d *loader) error {
 	t.clear()
-	d := loader{t: t, in: input{r: r, buf: make([]byte, 0, inputSize)}}
+	d.t, d.in.buf = t, make([]byte, 0, inputSize)
 	if err := d.load(); err != nil {
 		t.reset()
 		return err
@@ -65,6 +67,8 @@ type loader struct {
 	large []byte  // scratch for a blob that is not in the buffer at once
 
 	entries []uint64 // of the index, filled in at the end
+
+	anyDigest bool // for tests
 }
 
 // level is a node with children to come.
@@ -378,7 +382,7 @@ func (d *loader) trailer() error {
 	if string(b[8:]) != snapshotEnd {
 		return d.in.corrupt("no end mark")
 	}
-	if want, got := binary.LittleEndian.Uint64(b), d.t.Digest(); want != got {
+	if want, got := binary.LittleEndian.Uint64(b), d.t.Digest(); want != got && !d.anyDigest {
 		return d.in.corrupt("digest 0x%x, the nodes give 0x%x", want, got)
 	}
 	if _, err := d.in.next(1); err == nil {
