@@ -204,30 +204,41 @@ func (s *simulation) faultTransfer(*server) {
 	}
 }
 
-// faultWipe takes a disk away, if the ensemble can bear it: at most a minority of the voters may be without theirs, and a voter
-// counts until a new incarnation of its server has taken its place.
+// faultWipe takes a disk away, if the ensemble can bear it.
 func (s *simulation) faultWipe(v *server) {
-	conf := s.ghost.conf()
-	if conf == nil || len(conf.GetVotersOutgoing()) > 0 || v.incarnations >= maxIncarnations {
-		return
-	}
-	lost := 1
-	for _, id := range conf.GetVoters() {
-		w := s.servers[node.ServerOf(id)-1]
-		if w.raftID != id {
-			if w == v {
-				lost-- // its voter's disk is gone already
-			}
-			lost++
-		}
-	}
-	if lost > (len(s.servers)-1)/2 {
+	if v.incarnations >= maxIncarnations || !s.canLose(v) {
 		return
 	}
 	s.stats.Wipes++
 	s.log(v.id, "loses its disk", 0, 0, 0)
 	v.wipe()
 	v.restartIn(s.downtime())
+}
+
+// canLose says whether the ensemble can do without a server's disk. At most a minority of the voters may be without theirs, and a
+// voter counts until a new incarnation of its server has taken its place, to the knowledge of every disk that is left: a
+// member acts on the configuration that it has applied, and after a restart it has applied what its disk says is committed.
+func (s *simulation) canLose(v *server) bool {
+	if len(s.ghost.configs) == 0 {
+		return false
+	}
+	now := s.ghost.configs[len(s.ghost.configs)-1]
+	if len(now.conf.GetVotersOutgoing()) > 0 {
+		return false
+	}
+	lost := 1
+	for _, id := range now.conf.GetVoters() {
+		w := s.servers[node.ServerOf(id)-1]
+		switch {
+		case w == v && w.raftID != id:
+			return true // its voter's disk is gone already
+		case w.raftID != id:
+			lost++
+		case w != v && max(w.mirror.durable.commit, w.mirror.durable.base) < now.index:
+			return false
+		}
+	}
+	return lost <= (len(s.servers)-1)/2
 }
 
 func (s *simulation) faultClock(v *server) {

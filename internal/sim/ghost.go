@@ -162,6 +162,11 @@ func (g *ghost) configuration(index uint64, conf *pb.ConfState) {
 	if n := len(g.configs); n > 0 && (g.configs[n-1].index >= index || sameConf(g.configs[n-1].conf, conf)) {
 		return
 	}
+	for _, id := range conf.GetVoters() {
+		if n := len(g.configs); n > 0 && !slices.Contains(g.configs[n-1].conf.GetVoters(), id) {
+			g.sim.stats.Promotions++
+		}
+	}
 	g.configs = append(g.configs, config{index, conf})
 	g.sim.log(0, "configuration at %d: %d voters, %d learners"+confText(conf), index, uint64(len(conf.GetVoters())), uint64(len(conf.GetLearners())))
 }

@@ -1,0 +1,36 @@
+package sim
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestCanary holds what everything here rests on: a seed is a simulation, down to the last byte on the network, in this process, again in
+// this process, and in another. A release of Go or of raft that draws chance from somewhere else ends it.
+func TestCanary(t *testing.T) {
+	if os.Getenv("GOPHERWOOD_SIM_CANARY") != "" {
+		fmt.Println(canary())
+		return
+	}
+	first := canary()
+	if again := canary(); again != first {
+		t.Errorf("the same seeds gave %s, then %s", first, again)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestCanary$")
+	cmd.Env = append(os.Environ(), "GOPHERWOOD_SIM_CANARY=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !strings.Contains(string(out), first) {
+		t.Errorf("the same seeds gave %s here and in another process %s", first, out)
+	}
+}
+
+func canary() string {
+	a, b := Run(Options{Seed: 7, Workload: "ledger"}), Run(Options{Seed: 8, Workload: "tree", Servers: 3})
+	return fmt.Sprintf("%016x-%d %016x-%d", a.Hash, a.Events, b.Hash, b.Events)
+}
