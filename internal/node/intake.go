@@ -61,18 +61,20 @@ func (n *Node) accept(s segment) bool {
 			return true // a stream that its server's later start has ended
 		}
 	}
-	if s.last() < want {
+	if s.last() < want && !plantedOriginDuplicate {
 		return true // repeated
 	}
-	if s.first > want {
+	if s.first > want && !plantedOriginGap {
 		n.reportGap(s.origin, want)
 		return true
 	}
-	if err := s.skipTo(want); err != nil {
-		n.log.Error("a member sent a malformed chunk of commands; it is dropped", "origin", s.origin, "error", err)
-		return true
+	if !plantedOriginDuplicate {
+		if err := s.skipTo(want); err != nil {
+			n.log.Error("a member sent a malformed chunk of commands; it is dropped", "origin", s.origin, "error", err)
+			return true
+		}
 	}
-	in.expect[s.origin] = s.last() + 1
+	in.expect[s.origin] = max(want, s.last()+1)
 	in.queue = append(in.queue, s)
 	in.bytes += len(s.data)
 	return true
