@@ -454,13 +454,10 @@ func goWords(e goEnv) {
 		e.is(ok, "ruok of %s", e.server(i))
 	}
 	c := e.conn()
-	clients, ok := zk.FLWCons(e.servers, goLimit)
-	e.is(ok, "cons: %+v", clients)
+	session := fmt.Sprintf("sid=0x%x,", c.SessionID())
 	found := false
-	for _, server := range clients {
-		for _, client := range server.Clients {
-			found = found || client.SessionID == c.SessionID()
-		}
+	for _, s := range e.servers {
+		found = found || strings.Contains(e.must(ensemble.Word(s, "cons")).(string), session)
 	}
 	e.is(found, "session %x is in no server's cons", c.SessionID())
 }

@@ -1,0 +1,84 @@
+# Two targets matter on a fresh machine: `make run` starts a server, `make test` proves it. Both bring what they need but Go itself.
+
+SHELL := bash
+CACHE := .cache
+JAVA  := $(CACHE)/java
+RUN   := $(CACHE)/bin/gopherwood
+
+# What the fault tests of the quick run do; `make must-show` takes more.
+export GOPHERWOOD_E2E_ROUNDS ?= 2
+
+.PHONY: help build run test deps check fmt vet staticcheck unit e2e e2e-deps must-show bench fuzz clean
+
+help: ## say what can be made
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: ## build ./gopherwood
+	go build -o gopherwood ./cmd/gopherwood
+
+run: ## start one server on port 2181 (more arguments: make run ARGS='--client-port 2182')
+	@mkdir -p $(dir $(RUN))
+	go build -o $(RUN) ./cmd/gopherwood
+	exec $(RUN) serve $(ARGS)
+
+test: deps check unit e2e ## prove everything: format, vet, staticcheck, tests under the race detector, real clients
+
+check: fmt vet staticcheck ## look at the source without running it
+
+fmt: ## fail if a Go file is not formatted
+	@bad=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); if [ -n "$$bad" ]; then echo "gofmt these: $$bad"; exit 1; fi
+
+vet: ## go vet
+	go vet ./...
+
+staticcheck: ## staticcheck, in the version go.mod names
+	go tool staticcheck ./...
+
+unit: ## all Go tests under the race detector, with fuzz seeds and the fixed simulation seeds
+	go test -race -timeout 15m ./...
+
+e2e: e2e-deps ## real servers, real clients in five languages, kills under load
+	GOPHERWOOD_E2E=1 go test -count=1 -timeout 30m -v ./e2e | scripts/quiet-tests
+
+must-show: e2e-deps ## the fault tests and figures in full size (about 40 minutes)
+	GOPHERWOOD_E2E=1 GOPHERWOOD_E2E_ROUNDS=10 GOPHERWOOD_E2E_SECONDS=600 GOPHERWOOD_E2E_ZNODES=1000000 GOPHERWOOD_E2E_SESSIONS=20000 \
+		go test -count=1 -timeout 90m -v -run 'TestFault|TestBounds|TestRestart|TestSoak' ./e2e | scripts/quiet-tests
+
+bench: ## Go benchmarks of every package
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## every fuzz test for FUZZTIME (20s) each
+	scripts/fuzz $(or $(FUZZTIME),20s)
+
+clean: ## remove what was built and fetched here
+	rm -rf $(CACHE) gopherwood gopherwood-data
+
+# What the tests need. Debian's packages are installed only when something is missing.
+
+deps: ## install what the tests need and is missing
+	@scripts/deps
+
+e2e-deps: deps $(JAVA)/classes.stamp $(CACHE)/venv.stamp $(CACHE)/c/suite
+
+$(JAVA)/lib.stamp: e2e/java/pom.xml
+	rm -rf $(JAVA)/lib
+	mkdir -p $(JAVA)
+	mvn -B -q -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(JAVA)/lib
+	touch $@
+
+$(JAVA)/classes.stamp: $(JAVA)/lib.stamp $(wildcard e2e/java/src/gopherwood/*.java)
+	rm -rf $(JAVA)/classes
+	mkdir -p $(JAVA)/classes
+	javac --release 17 -encoding UTF-8 -nowarn -d $(JAVA)/classes -cp '$(JAVA)/lib/*' e2e/java/src/gopherwood/*.java
+	touch $@
+
+$(CACHE)/venv.stamp: e2e/python/requirements.txt
+	rm -rf $(CACHE)/venv
+	mkdir -p $(CACHE)
+	python3 -m venv $(CACHE)/venv
+	$(CACHE)/venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(CACHE)/c/suite: e2e/c/suite.c
+	mkdir -p $(CACHE)/c
+	gcc -std=gnu11 -O1 -g -Wall -Wextra -o $@ $< -lzookeeper_mt -lpthread
