@@ -1,0 +1,252 @@
+package zoocfg
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// MaxFrame is the highest jute.maxbuffer: what a replicated command may hold (replica.MaxCommandBytes), less room for its
+// identities and header.
+const MaxFrame = 4<<20 - 64<<10
+
+// setter takes a value, or says what is wrong with it: the end of a sentence that starts with "key=value ".
+type setter func(c *Config, value string) (bad string)
+
+// keys are the settings that mean something here.
+var keys = map[string]setter{
+	"dataDir":           text(func(c *Config) *string { return &c.DataDir }),
+	"clientPort":        port(func(c *Config) *int { return &c.ClientPort }),
+	"clientPortAddress": text(func(c *Config) *string { return &c.ClientAddress }),
+	"tickTime":          number(1, math.MaxInt32/20, "in milliseconds, such as 2000", func(c *Config, n int64) { c.TickMs = n }),
+	"initLimit":         number(1, math.MaxInt32, "of ticks", func(c *Config, n int64) { c.InitLimit = int(n) }),
+	"syncLimit":         number(1, math.MaxInt32, "of ticks", func(c *Config, n int64) { c.SyncLimit = int(n) }),
+	// -1 is ZooKeeper's own way to say "the default" for both
+	"minSessionTimeout": number(-1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.MinSessionMs = int32(max(0, n)) }),
+	"maxSessionTimeout": number(-1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.MaxSessionMs = int32(max(0, n)) }),
+	"maxClientCnxns":    number(0, math.MaxInt32, "of connections per address, 0 for no limit", func(c *Config, n int64) { c.MaxClientCnxns = int(n) }),
+	"maxCnxns":          number(0, math.MaxInt32, "of connections, 0 for the default", func(c *Config, n int64) { c.MaxCnxns = int(n) }),
+	"jute.maxbuffer":    number(1024, MaxFrame, "of bytes", func(c *Config, n int64) { c.MaxFrame = int(n) }),
+	"4lw.commands.whitelist": func(c *Config, v string) string {
+		c.Whitelist = []string{}
+		for w := range strings.SplitSeq(v, ",") {
+			if w = strings.TrimSpace(w); w != "" {
+				c.Whitelist = append(c.Whitelist, w)
+			}
+		}
+		return ""
+	},
+	"DigestAuthenticationProvider.superDigest": func(c *Config, v string) string {
+		if user, hash, ok := strings.Cut(v, ":"); !ok || user == "" || hash == "" {
+			return "is not user:hash; make it with DigestAuthenticationProvider"
+		}
+		c.SuperDigest = v
+		return ""
+	},
+	"znode.container.checkIntervalMs": number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.ReapMs = n }),
+	"admin.enableServer":              boolean(func(c *Config, on bool) { c.AdminDisabled = !on }),
+	"admin.serverPort":                port(func(c *Config) *int { return &c.AdminPort }),
+	"admin.serverAddress":             text(func(c *Config) *string { return &c.AdminAddress }),
+	"metricsProvider.httpPort":        port(func(c *Config) *int { return &c.MetricsPort }),
+	"metricsProvider.httpHost":        text(func(c *Config) *string { return &c.MetricsAddress }),
+	"quorumListenOnAllIPs":            boolean(func(c *Config, on bool) { c.QuorumOnAllIPs = on }),
+	"dynamicConfigFile":               text(func(c *Config) *string { return &c.dynamicConfigFile }),
+
+	"secureClientPort":       refused("asks for TLS, which this server does not have yet; remove it and give clientPort"),
+	"sslQuorum":              refusedIf("true", "asks for TLS between servers, which they do not have yet; remove it"),
+	"quorum.auth.enableSasl": refusedIf("true", "asks for SASL between servers, which they do not have; remove it"),
+	"sessionRequireClientSASLAuth": refusedIf("true",
+		"asks for SASL, which this server does not have yet; remove it, and protect nodes with digest ACLs"),
+	"enforce.auth.enabled": refusedIf("true", "asks for authentication of every client, which this server does not have yet; remove it"),
+	"skipACL":              refusedIf("yes", "asks for no access control, which this server does not offer; remove it"),
+	"peerType":             refusedIf("observer", "asks for an observer, which this server cannot be yet; make it a participant"),
+}
+
+// ignored are keys that mean something to ZooKeeper and nothing here: Gopherwood does without what they tune.
+var ignored = []string{
+	"autopurge.purgeInterval", "autopurge.snapRetainCount", "dataLogDir", "electionAlg", "forceSync", "globalOutstandingLimit", "preAllocSize",
+	"snapCount", "snapSizeLimitInKb", "commitLogCount", "leaderServes", "cnxTimeout", "standaloneEnabled", "reconfigEnabled", "localSessionsEnabled",
+	"localSessionsUpgradingEnabled", "extendedTypesEnabled", "fsync.warningthresholdms", "syncEnabled", "maxResponseCacheSize",
+	"maxGetChildrenResponseCacheSize", "clientPortListenBacklog", "admin.commandURL", "admin.idleTimeout", "metricsProvider.className",
+	"metricsProvider.exportJvmInfo", "serverCnxnFactory", "digest.enabled", "snapshot.trust.empty", "multiAddress.enabled",
+	"connectToLearnerMasterLimit", "portUnification", "readonlymode.enabled", "enableEagerACLCheck", "znode.container.maxPerMinute",
+	"jvm.pause.monitor", "jvm.pause.warn-threshold.ms", "jvm.pause.info-threshold.ms", "jvm.pause.sleep.time.ms", "sslQuorumReloadCertFiles",
+	"version", "nio.numSelectorThreads",
+	"nio.numWorkerThreads", "commitProcessor.numWorkerThreads", "maxConcurrentSnapSyncs", "maxConcurrentDiffSyncs", "quorum.cnxn.threads.size",
+}
+
+// set takes a line into account, or says in a sentence what is wrong with it.
+func (c *Config) set(p property, dynamic bool) (bad string) {
+	key, _ := strings.CutPrefix(p.key, "zookeeper.") // as the system properties are called
+	switch {
+	case strings.HasPrefix(key, "server."):
+		if !dynamic && c.dynamicConfigFile != "" {
+			return fmt.Sprintf("%s must be in the file that dynamicConfigFile names; move it there", p.key)
+		}
+		return c.setServer(p, strings.TrimPrefix(key, "server."))
+	case strings.HasPrefix(key, "group.") || strings.HasPrefix(key, "weight."):
+		return fmt.Sprintf("%s asks for a hierarchical quorum, which there is none of here; remove all group and weight lines", p.key)
+	case strings.HasPrefix(key, "ssl.") || strings.HasPrefix(key, "quorum.auth.") || strings.HasPrefix(key, "authProvider."):
+		if set, ok := keys[key]; !ok || set(c, p.value) == "" {
+			c.Ignored = append(c.Ignored, p.key)
+			return ""
+		}
+	}
+	if set, ok := keys[key]; ok {
+		if bad := set(c, p.value); bad != "" {
+			return fmt.Sprintf("%s=%s %s", p.key, p.value, bad)
+		}
+		return ""
+	}
+	if slices.Contains(ignored, key) {
+		c.Ignored = append(c.Ignored, p.key)
+	} else {
+		c.Unknown = append(c.Unknown, p.key)
+	}
+	return ""
+}
+
+func text(field func(*Config) *string) setter {
+	return func(c *Config, v string) string {
+		if v == "" {
+			return "is empty; give a value or remove it"
+		}
+		*field(c) = v
+		return ""
+	}
+}
+
+func number(low, high int64, what string, take func(*Config, int64)) setter {
+	return func(c *Config, v string) string {
+		n, err := strconv.ParseInt(v, 0, 64)
+		if err != nil || n < low || n > high {
+			return fmt.Sprintf("is not a number %s; give one from %d to %d", what, low, high)
+		}
+		take(c, n)
+		return ""
+	}
+}
+
+func port(field func(*Config) *int) setter {
+	return func(c *Config, v string) string {
+		n, ok := parsePort(v)
+		if !ok {
+			return "is not a port; give a number from 1 to 65535"
+		}
+		*field(c) = n
+		return ""
+	}
+}
+
+func boolean(take func(*Config, bool)) setter {
+	return func(c *Config, v string) string {
+		switch strings.ToLower(v) {
+		case "true":
+			take(c, true)
+		case "false":
+			take(c, false)
+		default:
+			return "is neither true nor false; give one of them"
+		}
+		return ""
+	}
+}
+
+func refused(why string) setter { return func(*Config, string) string { return why } }
+
+// refusedIf refuses one value; with others the key means nothing.
+func refusedIf(value, why string) setter {
+	return func(_ *Config, v string) string {
+		if strings.EqualFold(v, value) {
+			return why
+		}
+		return ""
+	}
+}
+
+func parsePort(v string) (int, bool) {
+	n, err := strconv.Atoi(v)
+	return n, err == nil && n >= 1 && n <= 65535
+}
+
+// setServer reads a server.N line.
+func (c *Config) setServer(p property, number string) (bad string) {
+	const form = "; the form is server.N=host:2888:3888;2181"
+	sentence := func(what string) string { return fmt.Sprintf("%s=%s %s%s", p.key, p.value, what, form) }
+	id, err := strconv.ParseUint(number, 10, 64)
+	if err != nil || id < 1 || id > 255 {
+		return sentence("has no number from 1 to 255 behind the dot")
+	}
+	peer, client, hasClient := strings.Cut(p.value, ";")
+	if strings.Contains(peer, "|") {
+		return sentence("has several addresses, of which only one is used here")
+	}
+	s := Server{ID: id}
+	rest, ok := "", false
+	if s.Host, rest, ok = cutHost(strings.TrimSpace(peer)); !ok {
+		return sentence("has no host and port")
+	}
+	parts := strings.Split(rest, ":")
+	if last := parts[len(parts)-1]; len(parts) > 1 && !isDigits(last) {
+		if role := strings.ToLower(last); role == "observer" {
+			return fmt.Sprintf("%s=%s is an observer, which there are none of yet; make it a participant or remove the line", p.key, p.value)
+		} else if role != "participant" {
+			return sentence("has a role that is neither participant nor observer")
+		}
+		parts = parts[:len(parts)-1]
+	}
+	if len(parts) > 2 {
+		return sentence("has too many ports")
+	}
+	for i, dst := range []*int{&s.PeerPort, &s.ElectPort}[:len(parts)] {
+		if *dst, ok = parsePort(parts[i]); !ok {
+			return sentence(fmt.Sprintf("has %q where a port from 1 to 65535 belongs", parts[i]))
+		}
+	}
+	if hasClient {
+		if what := s.setClient(strings.TrimSpace(client)); what != "" {
+			return sentence(what)
+		}
+	}
+	c.Servers = append(c.Servers, s)
+	return ""
+}
+
+func (s *Server) setClient(addr string) (bad string) {
+	port := addr
+	if strings.Contains(addr, ":") {
+		host, p, err := net.SplitHostPort(addr)
+		if err != nil {
+			return "has no client address that can be read behind the semicolon"
+		}
+		s.ClientHost, port = host, p
+	}
+	n, ok := parsePort(port)
+	if !ok {
+		return "has no client port behind the semicolon"
+	}
+	s.ClientPort = n
+	return ""
+}
+
+// cutHost cuts "host:rest" or "[v6]:rest".
+func cutHost(s string) (host, rest string, ok bool) {
+	if v6, found := strings.CutPrefix(s, "["); found {
+		host, rest, ok = strings.Cut(v6, "]:")
+		return host, rest, ok && net.ParseIP(host) != nil
+	}
+	host, rest, ok = strings.Cut(s, ":")
+	return host, rest, ok && host != "" && rest != ""
+}
+
+func isDigits(s string) bool {
+	for _, r := range s {
+		if r < '0' || r > '9' {
+			return false
+		}
+	}
+	return s != ""
+}
