@@ -108,14 +108,18 @@ type outcome struct {
 	Closed  []tree.ClosedSession
 }
 
-func (o *outcome) event(typ zk.EventType, path string, zxid int64) {
-	o.Events = append(o.Events, fmt.Sprintf("%d %s %d", typ, path, zxid))
+// event notes who may hear of it: nobody in particular, bob, who is at home.
+func (o *outcome) event(typ zk.EventType, path string, zxid int64, canRead func(auth []zk.ID) bool) {
+	o.Events = append(o.Events, fmt.Sprintf("%d %s %d %v %v %v", typ, path, zxid, canRead(nil), canRead([]zk.ID{bob}), canRead([]zk.ID{home})))
 }
 
-func outcomeOf(r *tree.Result) outcome {
+// readers is who may read a node.
+func (n *mnode) readers(auth []zk.ID) bool { return mayDo(n, zk.PermRead, auth) }
+
+func outcomeOf(t *tree.Tree, r *tree.Result) outcome {
 	o := outcome{Zxid: r.Zxid, Code: r.Code, Path: r.Path, Stat: r.Stat, Ops: slices.Clone(r.Ops), Session: r.Session, Closed: slices.Clone(r.Closed)}
 	for _, e := range r.Events {
-		o.event(e.Type, e.Path, e.Zxid)
+		o.event(e.Type, e.Path, e.Zxid, func(auth []zk.ID) bool { return t.CanRead(e.ACL, auth) })
 	}
 	return o
 }
@@ -195,7 +199,7 @@ func (m *model) apply(env tree.Env, c *tree.Command) outcome {
 		n := m.nodes["/zookeeper/config"]
 		if d := c.Ops[0].Data; (d == nil) != (n.data == nil) || !bytes.Equal(d, n.data) {
 			n.data, n.stat.Version, n.stat.Mzxid, n.stat.Mtime = bytes.Clone(d), -1, m.zxid, env.TimeMs
-			o.event(zk.EventNodeDataChanged, "/zookeeper/config", m.zxid)
+			o.event(zk.EventNodeDataChanged, "/zookeeper/config", m.zxid, n.readers)
 		}
 	}
 	return o
@@ -252,10 +256,11 @@ func (m *model) end(id int64, o *outcome) {
 }
 
 func (m *model) remove(path string, o *outcome) {
+	n, parent := m.nodes[path], m.get(parentOf(path))
 	delete(m.nodes, path)
-	m.get(parentOf(path)).stat.Pzxid = m.zxid
-	o.event(zk.EventNodeDeleted, path, m.zxid)
-	o.event(zk.EventNodeChildrenChanged, shown(parentOf(path)), m.zxid)
+	parent.stat.Pzxid = m.zxid
+	o.event(zk.EventNodeDeleted, path, m.zxid, n.readers)
+	o.event(zk.EventNodeChildrenChanged, shown(parentOf(path)), m.zxid, parent.readers)
 }
 
 func (m *model) do(env tree.Env, c *tree.Command, op tree.Op, o *outcome, multi bool) (r tree.OpResult) {
@@ -281,8 +286,8 @@ func (m *model) do(env tree.Env, c *tree.Command, op tree.Op, o *outcome, multi 
 		if code != zk.OK {
 			return fail(code)
 		}
-		o.event(zk.EventNodeCreated, path, m.zxid)
-		o.event(zk.EventNodeChildrenChanged, shown(parentOf(path)), m.zxid)
+		o.event(zk.EventNodeCreated, path, m.zxid, m.nodes[path].readers)
+		o.event(zk.EventNodeChildrenChanged, shown(parentOf(path)), m.zxid, m.get(parentOf(path)).readers)
 		r.Path, r.Stat = path, m.statOf(path)
 	case zk.OpDelete:
 		special := []string{"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"}
@@ -350,7 +355,7 @@ func (m *model) set(env tree.Env, c *tree.Command, op tree.Op, o *outcome, multi
 	case zk.OpSetData:
 		n.data = bytes.Clone(op.Data)
 		n.stat.Mzxid, n.stat.Mtime = m.zxid, env.TimeMs
-		o.event(zk.EventNodeDataChanged, op.Path, m.zxid)
+		o.event(zk.EventNodeDataChanged, op.Path, m.zxid, n.readers)
 	case zk.OpSetACL:
 		n.acl = acl
 	case zk.OpCheck:

@@ -394,7 +394,7 @@ func (d *loader) trailer() error {
 }
 
 // inputSize is the buffer of an input; a blob in a slot and everything else that is read at once fits.
-const inputSize = 256 << 10
+const inputSize = 128 << 10
 
 // input reads a stream through a buffer.
 type input struct {

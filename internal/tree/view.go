@@ -44,7 +44,6 @@ func (v *View) Close() {
 	if t == nil {
 		return
 	}
-	v.tree = nil
 	i := slices.Index(t.views, v)
 	if i < 0 {
 		return // the tree was restored since
