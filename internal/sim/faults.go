@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"gopherwood/internal/node"
+	"gopherwood/internal/vfs"
 )
 
 // scheduleFaults lets things go wrong until the fault phase ends, and then heals.
@@ -51,6 +52,7 @@ var faultTable = [faultKinds]func(s *simulation, v *server){
 	faultClock:     (*simulation).faultClock,
 	faultSnapshot:  (*simulation).faultSnapshot,
 	faultLoss:      (*simulation).faultLoss,
+	faultRot:       (*simulation).faultRot,
 }
 
 // downtime is how long a server is down.
@@ -239,6 +241,47 @@ func (s *simulation) canLose(v *server) bool {
 		}
 	}
 	return lost <= (len(s.servers)-1)/2
+}
+
+// faultRot damages a few bytes on the disk of a server that is down. If the log notices when it is opened, the disk is as good as lost.
+// It must notice if it had to: see mirror.recovered. A crash leaves the last write open to doubt until the watermark has
+// caught up, so the server is stopped in good order first.
+func (s *simulation) faultRot(v *server) {
+	if v.incarnations >= maxIncarnations || !s.canLose(v) || v.proc == nil || v.proc.paused || v.proc.writing || v.disk.armed {
+		return
+	}
+	v.proc.stop()
+	names, err := v.disk.List(dataDir)
+	if err != nil || len(names) == 0 {
+		s.fail("server %d: list the disk: %d files, %v", v.id, len(names), err)
+	}
+	name := dataDir + "/" + names[s.faults.IntN(len(names))]
+	size, err := v.disk.Stat(name)
+	if err != nil {
+		s.fail("server %d: size of %s: %v", v.id, name, err)
+	}
+	if size > 0 {
+		s.stats.Rots++
+		off := s.faults.Int64N(size)
+		if s.faults.chance(0.8) { // where something is: batches begin at blocks, and the rest of a log file is mostly zero
+			off = min(off, s.faults.Int64N(64<<10)) / vfs.BlockSize * vfs.BlockSize
+			off += s.faults.Int64N(min(256, size-off))
+		}
+		switch s.faults.IntN(3) {
+		case 0:
+			err = v.disk.mem.FlipBit(name, off, uint(s.faults.IntN(8)))
+		case 1:
+			err = v.disk.mem.Zero(name, off, int(min(512, size-off)))
+		case 2:
+			err = v.disk.mem.Scribble(name, off, []byte{byte(s.faults.IntN(256))})
+		}
+		if err != nil {
+			s.fail("server %d: damage %s: %v", v.id, name, err)
+		}
+		s.trace.add(traceLine{at: s.now, server: v.id, format: "has a damaged disk: offset %d of %s", a: uint64(off), note: name})
+	}
+	v.rotten = true
+	v.restartIn(s.downtime())
 }
 
 func (s *simulation) faultClock(v *server) {

@@ -194,6 +194,9 @@ func (g *ghost) conf() *pb.ConfState {
 // acknowledged checks that an entry whose command was just acknowledged is durable on a majority of the voters. The leader that
 // committed it may not yet have known the newest configuration before it, so the one before counts too.
 func (g *ghost) acknowledged(index, term uint64) {
+	if g.sim.o.Bugs.Blind {
+		return
+	}
 	n := len(g.configs)
 	for n > 0 && g.configs[n-1].index >= index {
 		n--

@@ -12,7 +12,8 @@ import (
 // link is the connection that one server has dialled to another: messages go one way. As with the real transport, the dialler's
 // Send fails without it, and the other end is told when it is there and when it has ended.
 //
-// In a stream nothing is lost, doubled or overtaken while the connection lives; a lossy link is harsher than any real one.
+// In a stream nothing is lost, doubled or overtaken while the connection lives, and nothing arrives after it. A lossy link is harsher
+// than any real one: what was sent on a connection may even arrive when the next one is there.
 type link struct {
 	sim      *simulation
 	from, to *server
@@ -206,7 +207,7 @@ func (s *simulation) loss() float64 {
 func (l *link) deliverAt(at int64, frame []byte) {
 	p, number := l.tp, l.number
 	l.sim.heap.push(at, func() {
-		if l.number != number || l.silent {
+		if (l.number != number || l.silent) && !l.sim.p.lossy {
 			l.sim.stats.Lost++
 			return
 		}

@@ -31,6 +31,7 @@ const (
 	faultClock
 	faultSnapshot
 	faultLoss
+	faultRot
 	faultKinds
 )
 
@@ -73,14 +74,14 @@ func drawParams(r random, o *Options) params {
 	p := params{
 		servers: 1 + r.pick([]int{1, 1, 6, 1, 3}),
 		tickUs:  r.between(5, 20) * millisecond, electionTicks: int(r.between(10, 50)),
-		snapshotBytes: r.between(2, 64) << 10, keepBytes: r.between(0, 64) << 10,
+		snapshotBytes: r.between(1, 8) << 10 << r.IntN(6), keepBytes: r.between(0, 64) << 10,
 		segmentBytes: 32 << 10 << r.IntN(4), cacheBytes: 1 << 10 << r.IntN(10), direct: r.chance(0.5),
 		gatherUs: r.between(0, 1) * r.between(0, 2000),
 		lossy:    r.chance(0.5), refuse: r.Float64() * 0.01,
 		minUs: r.between(20, 500), delayUs: r.between(50, 10_000), syncUs: r.between(50, 20_000), stall: r.Float64() * 0.02,
 		clients: int(r.between(1, 8)), submitUs: r.between(5, 60) * millisecond, barrierUs: r.between(20, 200) * millisecond,
 		bulk: r.chance(0.1), expiryTick: r.Float64() * 0.2,
-		faultPhase: r.between(3, 15) * second, faultUs: r.between(100, 1500) * millisecond, downUs: r.between(10, 1500) * millisecond,
+		faultPhase: r.between(2, 10) * second, faultUs: r.between(50, 1000) * millisecond, downUs: r.between(10, 1500) * millisecond,
 	}
 	p.heartbeatTicks = max(1, p.electionTicks/int(r.between(5, 10)))
 	if p.lossy {
@@ -106,7 +107,7 @@ func (p *params) narrow(o *Options) {
 	}
 	switch o.Profile {
 	case PowerLoss:
-		p.weights = [faultKinds]int{faultKill: 2, faultPower: 6, faultPowerAll: 6, faultTornWrite: 8, faultStop: 1, faultSnapshot: 2, faultBreakLink: 1}
+		p.weights = [faultKinds]int{faultKill: 2, faultPower: 6, faultPowerAll: 6, faultTornWrite: 8, faultStop: 1, faultSnapshot: 2, faultBreakLink: 1, faultRot: 1}
 		p.faultUs, p.downUs = min(p.faultUs, 400*millisecond), min(p.downUs, 300*millisecond)
 		p.faultPhase = min(p.faultPhase, 8*second)
 	case Calm:

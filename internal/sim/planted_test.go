@@ -22,7 +22,7 @@ func TestPlanted(t *testing.T) {
 		plant(bug)
 		return
 	}
-	for _, bug := range []string{"sync-left-out", "late-expiry", "origin-duplicate", "origin-gap", "snapshot-short"} {
+	for _, bug := range []string{"sync-left-out", "sync-left-out-blind", "late-expiry", "origin-duplicate", "origin-gap", "snapshot-short"} {
 		t.Run(bug, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0], "-test.run=^TestPlanted$")
 			cmd.Env = append(os.Environ(), "GOPHERWOOD_SIM_PLANT="+bug)
@@ -45,6 +45,8 @@ func plant(bug string) {
 	switch bug {
 	case "sync-left-out":
 		o.Bugs.SkipSync = true
+	case "sync-left-out-blind": // it is found by what is lost, too
+		o.Bugs.SkipSync, o.Bugs.Blind = true, true
 	case "late-expiry":
 		o.Bugs.LateExpiry = true
 	default:

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -27,6 +28,7 @@ type server struct {
 	driftPpm int64
 	proc     *process // nil while it is down
 	starting bool
+	rotten   bool    // its disk was damaged while it was down
 	links    []*link // to the server with id i+1 at i; nil to itself
 }
 
@@ -68,6 +70,15 @@ func (v *server) start() {
 		v.powerWasCut()
 		return
 	}
+	var corrupt *raftlog.CorruptError
+	if v.rotten && errors.As(err, &corrupt) {
+		s.log(v.id, "finds that its log is damaged", 0, 0, 0)
+		s.stats.Condemned++
+		v.wipe()
+		v.restartIn(s.downtime())
+		return
+	}
+	v.rotten = false
 	if err != nil {
 		s.fail("server %d cannot start: %v", v.id, err)
 	}

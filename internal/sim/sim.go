@@ -23,7 +23,9 @@ type Options struct {
 
 // Bugs are planted by a test to see that they are found. The node has more (node.PlantBug, with the build tag planted).
 type Bugs struct {
-	SkipSync   bool // the host of the log writes but does not sync
+	SkipSync bool // the host of the log writes but does not sync
+	// Blind lets the simulator not count durable copies, so that a loss has to show in what comes of it.
+	Blind      bool
 	LateExpiry bool // the state machine obeys an expiry that was decided in an earlier term
 }
 
@@ -45,6 +47,7 @@ type Stats struct {
 	Kills, Powers, Torn, Stops, Wipes, Promotions, Pauses       int
 	Partitions, Breaks, Transfers, Snapshots, Installs, Leaders int
 	Replays                                                     int
+	Rots, Condemned                                             int
 	Frames, Lost                                                int
 	Faults                                                      [faultKinds]int
 }
@@ -68,6 +71,7 @@ func (s *Stats) fields() []statField {
 		{"late expiries", &s.LateExpiries}, {"kills", &s.Kills}, {"power cuts", &s.Powers}, {"torn writes", &s.Torn}, {"stops", &s.Stops},
 		{"wipes", &s.Wipes}, {"promotions", &s.Promotions}, {"pauses", &s.Pauses}, {"partitions", &s.Partitions}, {"breaks", &s.Breaks},
 		{"transfers", &s.Transfers}, {"snapshots", &s.Snapshots}, {"installs", &s.Installs}, {"leaders", &s.Leaders}, {"replays", &s.Replays},
+		{"rots", &s.Rots}, {"condemned", &s.Condemned},
 		{"frames", &s.Frames}, {"lost", &s.Lost},
 	}
 }

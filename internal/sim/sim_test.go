@@ -3,6 +3,7 @@ package sim
 import (
 	"flag"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"testing"
 	"time"
@@ -16,6 +17,11 @@ var (
 	keep     = flag.Bool("sim.keep", false, "go on after a failure")
 	traceTo  = flag.String("sim.trace", "", "write every event of the runs to this file")
 )
+
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // a simulation is garbage, mostly
+	os.Exit(m.Run())
+}
 
 func envUint(name string, def uint64) uint64 {
 	if v, err := strconv.ParseUint(os.Getenv(name), 10, 64); err == nil {
