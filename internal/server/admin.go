@@ -197,12 +197,13 @@ func (s *Server) adminMonitor(o *object) {
 
 func (s *Server) adminSrvr(o *object) {
 	st, v := &s.stats, s.view()
+	low, avg, high := st.times()
 	var stats object
 	stats.put("packets_sent", st.sent.Load())
 	stats.put("packets_received", st.received.Load())
-	stats.put("avg_latency", st.requests.avgMs())
-	stats.put("min_latency", st.requests.minMs())
-	stats.put("max_latency", st.requests.maxMs())
+	stats.put("avg_latency", avg)
+	stats.put("min_latency", low)
+	stats.put("max_latency", high)
 	stats.put("outstanding_requests", s.outstanding.Load())
 	stats.put("last_processed_zxid", v.zxid)
 	stats.put("server_state", s.Mode())

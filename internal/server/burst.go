@@ -160,7 +160,6 @@ func (r *run) account() {
 	lat := time.Duration(s.now() - r.startNs)
 	s.stats.received.Add(int64(r.received))
 	s.stats.sent.Add(int64(r.reads))
-	s.stats.requests.add(int64(r.reads), lat)
 	s.stats.reads.add(int64(r.reads), lat)
 	if r.enc != nil {
 		s.encoders.Put(r.enc)

@@ -123,7 +123,8 @@ func (s *Server) writeStats(b *bytes.Buffer, clients bool) {
 	}
 	st := &s.stats
 	v := s.view()
-	fmt.Fprintf(b, "Latency min/avg/max: %d/%s/%d\n", st.requests.minMs(), decimal(st.requests.avgMs()), st.requests.maxMs())
+	low, avg, high := st.times()
+	fmt.Fprintf(b, "Latency min/avg/max: %d/%s/%d\n", low, decimal(avg), high)
 	fmt.Fprintf(b, "Received: %d\nSent: %d\nConnections: %d\nOutstanding: %d\n",
 		st.received.Load(), st.sent.Load(), s.connCount.Load(), s.outstanding.Load())
 	fmt.Fprintf(b, "Zxid: %s\nMode: %s\nNode count: %d\n", hex(v.zxid), s.Mode(), v.nodes)

@@ -54,7 +54,7 @@ func (s *Server) LeaderChanged(l node.Leadership) {
 		s.lead.live.Follow()
 		s.leadingSince.Store(0)
 	}
-	if l.Leader != was.Leader && !l.Mine {
+	if l.Leader != was.Leader && uint64(node.ServerOf(l.Leader)) != s.cfg.ID {
 		level := slog.LevelInfo
 		msg := "another server leads"
 		if l.Leader == 0 {

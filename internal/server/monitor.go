@@ -68,12 +68,13 @@ func (s *Server) monitor() []sample {
 	st := &s.stats
 	v, w := s.view(), s.watchCounts()
 	open, limit := descriptors()
+	low, avg, high := st.times()
 	all := []sample{
 		{"version", s.fullVersion(), text, ""},
 		{"server_state", s.Mode(), text, ""},
-		{"avg_latency", st.requests.avgMs(), gauge, "Mean time from a request to its reply, in ms."},
-		{"max_latency", st.requests.maxMs(), gauge, "Longest time from a request to its reply, in ms."},
-		{"min_latency", st.requests.minMs(), gauge, "Shortest time from a request to its reply, in ms."},
+		{"avg_latency", avg, gauge, "Mean time from a request to its reply, in ms."},
+		{"max_latency", high, gauge, "Longest time from a request to its reply, in ms."},
+		{"min_latency", low, gauge, "Shortest time from a request to its reply, in ms."},
 		{"packets_received", st.received.Load(), counter, "Requests received from clients."},
 		{"packets_sent", st.sent.Load(), counter, "Replies and events sent to clients."},
 		{"num_alive_connections", s.connCount.Load(), gauge, "Client connections."},

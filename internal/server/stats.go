@@ -19,9 +19,8 @@ type stats struct {
 	expired   atomic.Int64 // sessions that this server's commands expired
 	reaped    atomic.Int64 // container and TTL nodes, likewise
 
-	requests latency // all
-	reads    latency
-	writes   latency
+	reads  latency
+	writes latency
 
 	ops [opSlots]atomic.Int64
 }
@@ -30,9 +29,23 @@ type stats struct {
 func (s *stats) reset() {
 	s.received.Store(0)
 	s.sent.Store(0)
-	for _, l := range []*latency{&s.requests, &s.reads, &s.writes} {
-		l.reset()
+	s.reads.reset()
+	s.writes.reset()
+}
+
+// times is the latency of all requests, in ms.
+func (s *stats) times() (minMs int64, avgMs float64, maxMs int64) {
+	r, w := &s.reads, &s.writes
+	n := r.count.Load() + w.count.Load()
+	if n == 0 {
+		return 0, 0, 0
 	}
+	lowest := r.minNs.Load()
+	if low := w.minNs.Load(); lowest == 0 || (low > 0 && low < lowest) {
+		lowest = low
+	}
+	avgMs = float64(r.sumNs.Load()+w.sumNs.Load()) / float64(n) / 1e6
+	return max(0, lowest-1) / 1e6, avgMs, max(r.maxNs.Load(), w.maxNs.Load()) / 1e6
 }
 
 // latency is a histogram of durations, each bucket an eighth of a power of two wide, in microseconds.
@@ -90,18 +103,6 @@ func bucketTop(i int) int64 {
 	}
 	exp := i>>subBits + subBits - 1
 	return (int64(1<<subBits+i&(1<<subBits-1))+1)<<(exp-subBits) - 1
-}
-
-func (l *latency) minMs() int64 { return max(0, l.minNs.Load()-1) / 1e6 }
-func (l *latency) maxMs() int64 { return l.maxNs.Load() / 1e6 }
-
-// avgMs is 0 while nothing was counted.
-func (l *latency) avgMs() float64 {
-	n := l.count.Load()
-	if n == 0 {
-		return 0
-	}
-	return float64(l.sumNs.Load()) / float64(n) / 1e6
 }
 
 // quantileMs is the duration that a share q of the requests did not exceed, to within an eighth.

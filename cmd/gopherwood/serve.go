@@ -1,0 +1,274 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gopherwood/internal/server"
+	"gopherwood/internal/vfs"
+	"gopherwood/replica"
+)
+
+// drainTimeout bounds how long a server that is told to stop hands over and answers what is under way.
+const drainTimeout = 10 * time.Second
+
+// signalPause is how long after the first signal a second one is taken for the same.
+const signalPause = time.Second
+
+// adminTimeout bounds a request to the admin port; profiles take long.
+const adminTimeout = 2 * time.Minute
+
+func newServeCmd() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a server",
+		Long: `Run a server: alone, or as one of an ensemble.
+
+Without arguments it serves on port 2181 with its data in ./gopherwood-data, and has its admin port on 8080. An ensemble needs the same --peers on every
+server and each server's own --id, or a zoo.cfg with server.N lines and a myid file, as ZooKeeper has them.
+
+SIGTERM and Ctrl-C hand leadership over, answer what is under way, and end with exit code 0. A second one ends at once.
+
+The environment variable GOGC, if set, decides about the garbage collector; otherwise the heap gets a tenth of what is alive, and at least 16 MiB, as headroom.
+
+Exit codes: 0 told to stop, 1 it could not go on, 2 wrong configuration.`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.resolve(); err != nil {
+				return err
+			}
+			defer startGovernor().stop()
+			return s.serve(cmd.Context())
+		},
+	}
+	s.flags(cmd.Flags())
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	return cmd
+}
+
+// serve runs the server until a signal or until it cannot go on.
+func (s *settings) serve(ctx context.Context) error {
+	log, err := s.logger()
+	if err != nil {
+		return err
+	}
+	log = log.With("server", s.id)
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	clients, err := listen("client-port", "clientPort", s.listen, s.clientPort)
+	if err != nil {
+		return err
+	}
+	port := clients.Addr().(*net.TCPAddr).Port
+	srv, err := server.New(s.serverConfig(port, log))
+	if err != nil {
+		clients.Close()
+		return usageError{err}
+	}
+	admin, err := s.startAdmin(srv, log)
+	if err != nil {
+		clients.Close()
+		return err
+	}
+	defer admin.close()
+
+	rep, err := replica.Start(s.replicaConfig(log), srv)
+	if err != nil {
+		clients.Close()
+		return s.explainStart(err)
+	}
+	srv.Attach(rep)
+	s.announce(log, clients, admin)
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(clients) }()
+
+	var cause error
+	select {
+	case <-ctx.Done():
+		// Another signal ends the process, but not the second of a pair: Ctrl-C reaches a server under dev twice.
+		defer time.AfterFunc(signalPause, stop).Stop()
+		log.Info("told to stop: handing over leadership and answering what is under way")
+	case <-rep.Done():
+		cause = fmt.Errorf("the server stops because it can't go on: %w", rep.Err())
+	case cause = <-failed:
+	}
+	err = s.shutDown(srv, rep, log, cause == nil)
+	if cause == nil && err == nil {
+		log.Info("stopped")
+	}
+	return errors.Join(cause, err)
+}
+
+// shutDown ends everything; in good order if there is time for it.
+func (s *settings) shutDown(srv *server.Server, rep *replica.Replica, log *slog.Logger, orderly bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if !orderly {
+		return errors.Join(srv.Close(), rep.Close())
+	}
+	if len(s.members) > 1 {
+		if err := rep.TransferLeadership(ctx); err != nil && !errors.Is(err, replica.ErrNotLeader) {
+			log.Warn("leadership was not handed over, so the others have to elect a leader", "error", err)
+		}
+	}
+	if err := srv.Shutdown(ctx); err != nil {
+		log.Warn("some requests were not answered", "error", err)
+	}
+	return rep.Close()
+}
+
+func (s *settings) replicaConfig(log *slog.Logger) replica.Config {
+	c := replica.Config{Dir: s.dataDir, ServerID: uint16(s.id), BufferedLog: s.buffered, Logger: log, Listen: s.peerListen}
+	if len(s.members) > 1 {
+		c.Peers = map[uint16]string{}
+		for _, m := range s.members {
+			c.Peers[uint16(m.ID)] = m.PeerAddr
+		}
+		if _, port, err := net.SplitHostPort(s.self().PeerAddr); err == nil && s.file.QuorumOnAllIPs && c.Listen == "" {
+			c.Listen = ":" + port
+		}
+	}
+	return c
+}
+
+// announce logs what runs where.
+func (s *settings) announce(log *slog.Logger, clients net.Listener, admin *adminPorts) {
+	dir, err := filepath.Abs(s.dataDir)
+	if err != nil {
+		dir = s.dataDir
+	}
+	args := []any{"version", buildVersion().Version, "clients", clients.Addr().String(), "data", dir}
+	for _, l := range admin.listeners {
+		args = append(args, "admin", "http://"+reachable(l.Addr()))
+	}
+	if self := s.self(); self != nil {
+		args = append(args, "members", s.numbers(), "peer", self.PeerAddr)
+	}
+	log.Info("serving", args...)
+	if len(s.file.Unknown) > 0 {
+		log.Warn("these keys of the configuration file are not known and were ignored", "keys", s.file.Unknown)
+	}
+}
+
+// reachable is a listener's address as one types it into a browser here.
+func reachable(a net.Addr) string {
+	t, ok := a.(*net.TCPAddr)
+	if ok && t.IP.IsUnspecified() {
+		return net.JoinHostPort("localhost", strconv.Itoa(t.Port))
+	}
+	return a.String()
+}
+
+// listen takes a port. Its errors are one sentence that names the flag, the key and what can be done.
+func listen(flag, key, host string, port int) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAlive: -1} // sessions have timeouts of their own
+	l, err := lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("port %d is in use by another process; stop it, or give another port with --%s (%s)", port, flag, key)
+	case errors.Is(err, syscall.EACCES):
+		return nil, usagef("this user may not use port %d; give one from 1024 on with --%s (%s), or the privilege CAP_NET_BIND_SERVICE", port, flag, key)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, usagef("%s is not an address of this machine; correct the interface for --%s (%s)", host, flag, key)
+	}
+	return nil, usagef("--%s (%s): %v", flag, key, err)
+}
+
+// explainStart turns what replica says into a sentence for whoever starts a server.
+func (s *settings) explainStart(err error) error {
+	if locked, ok := errors.AsType[*vfs.LockedError](err); ok {
+		return fmt.Errorf("the data directory %s is in use by another Gopherwood (%s); stop it, or give another directory with --data-dir (dataDir)",
+			s.dataDir, cmp.Or(locked.Owner, "it has not said which"))
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("the port for the other servers, in %s, is in use by another process; stop it, or change this server's address everywhere", s.peerAddr())
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return usagef("%s is not an address of this machine; correct --id or --peers (server.%d), or give --peer-listen", s.peerAddr(), s.id)
+	}
+	return err
+}
+
+func (s *settings) peerAddr() string {
+	if s.peerListen != "" {
+		return s.peerListen
+	}
+	if self := s.self(); self != nil {
+		return self.PeerAddr
+	}
+	return ""
+}
+
+// adminPorts are the HTTP servers for people and monitors.
+type adminPorts struct {
+	http      *http.Server
+	listeners []net.Listener
+}
+
+func (a *adminPorts) close() {
+	if err := a.http.Close(); err != nil {
+		slog.Debug("closing the admin port", "error", err)
+	}
+}
+
+// startAdmin serves the admin port, and ZooKeeper's port for Prometheus if the file has one.
+func (s *settings) startAdmin(srv *server.Server, log *slog.Logger) (*adminPorts, error) {
+	mux := http.NewServeMux()
+	mux.Handle("/", srv.AdminHandler())
+	if s.pprof {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	a := &adminPorts{http: &http.Server{
+		Handler: mux, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, IdleTimeout: adminTimeout, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}}
+	if s.adminPort != 0 {
+		l, err := listen("admin-port", "admin.serverPort", s.adminHost, s.adminPort)
+		switch {
+		case err == nil:
+			a.listeners = append(a.listeners, l)
+		case s.adminGiven:
+			return nil, err
+		default:
+			log.Warn("there is no admin port: "+err.Error(), "port", s.adminPort)
+		}
+	}
+	if f := s.file; f.MetricsPort != 0 && f.MetricsPort != s.adminPort {
+		l, err := listen("config", "metricsProvider.httpPort", f.MetricsAddress, f.MetricsPort)
+		if err != nil {
+			a.close()
+			return nil, err
+		}
+		a.listeners = append(a.listeners, l)
+	}
+	for _, l := range a.listeners {
+		go func() {
+			if err := a.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				log.Error("the admin port has failed", "error", err)
+			}
+		}()
+	}
+	return a, nil
+}
