@@ -18,7 +18,8 @@ var ErrMalformed = errors.New("malformed command")
 // openACL is what most clients send, and so one byte of a command. Read only.
 var openACL = zk.OpenACL()
 
-// Append adds the command's bytes to b. It does not check the command: what is beyond a limit does not decode.
+// Append adds the command's bytes to b. It does not check the command, but what is beyond MaxOps, MaxIdentities or MaxEnded, has
+// another Kind, or has another Code in an Op than those listed there, does not decode: keep it out of the log.
 func (c *Command) Append(b []byte) []byte {
 	b = append(b, codecVersion, byte(c.Kind))
 	switch c.Kind {

@@ -118,7 +118,10 @@ func (r *Result) Failed() zk.Code {
 	return zk.OK
 }
 
-// reset empties the result and keeps its memory.
+// reset empties the result and keeps its memory, but for that of an unusually large one.
 func (r *Result) reset(zxid int64) {
+	if cap(r.Events) > maxScratch || cap(r.Ops) > maxScratch || cap(r.paths) > maxScratch*64 {
+		*r = Result{}
+	}
 	*r = Result{Zxid: zxid, Ops: r.Ops[:0], Events: r.Events[:0], Closed: r.Closed[:0], paths: r.paths[:0]}
 }

@@ -21,9 +21,9 @@
 //
 // # Who may call what
 //
-// A Tree has no lock. Apply, View, View.Close, Restore and Reapable belong to one writer at a time; the other methods read, may run
-// beside each other, and must not run beside the writer: the caller holds a lock for that. View.WriteTo may run beside
-// everything but the Close of its own View.
+// A Tree has no lock. Apply, Restore, View, View.Close, Reapable and Check belong to one writer at a time. The other methods read:
+// they may run beside each other and beside View, View.Close and Reapable, but not beside Apply and Restore; the caller holds
+// a lock for that. View.WriteTo may run beside everything but the Close of its own View.
 //
 // Results are deterministic: the same commands with the same Envs give the same results, the same Digest and the same bytes of
 // WriteTo on every server, also on one that was restored in between. There is no clock, no randomness but for the keys of the index,

@@ -101,7 +101,15 @@ func (t *Tree) commit() {
 			t.acls.drop(u.before.acl)
 		}
 	}
+	t.forget()
+}
+
+// forget empties the list of what can be undone.
+func (t *Tree) forget() {
 	t.undo = t.undo[:0]
+	if cap(t.undo) > maxScratch {
+		t.undo = nil
+	}
 }
 
 // rollback takes everything since the last commit back. (setACL is not for multis.)
@@ -119,7 +127,7 @@ func (t *Tree) rollback(before totals) {
 			*r = u.before
 		}
 	}
-	t.undo = t.undo[:0]
+	t.forget()
 	t.sum = before
 }
 

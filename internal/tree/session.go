@@ -196,8 +196,11 @@ func (t *Tree) endSession(x *txn, sid int64) {
 		p := path(d)
 		parent, _, _ := split(p)
 		t.remove(x, p, parent, t.hash.tag(p), d.id)
+		t.commit()
 	}
-	t.commit()
+	if cap(t.doomed) > maxScratch {
+		t.doomed = nil
+	}
 	t.sum.digest -= sessionDigest(&s)
 	t.sessions.drop(sid)
 	x.r.Closed = append(x.r.Closed, ClosedSession{ID: sid, Owner: s.owner})
