@@ -77,7 +77,6 @@ var shellCommands = []struct {
 	{"listquota $R/w", []string{`Output quota for \$R/w.*count=5`}},
 	{"delquota $R/w", nil},
 	{"config -s", []string{`(?s)cZxid|version`}},
-	{"reconfig -members server.9=localhost:1:2;3", []string{`(?i)KeeperErrorCode|not|disabled`}},
 	{"deleteall $R", nil},
 	{"ls /", []string{`\[.*\bzookeeper\b.*\]`}},
 	{"bogus", []string{`Command not found`}},
