@@ -139,8 +139,9 @@ func (c *Client) await(ctx context.Context, k *call) ([]byte, error) {
 	case <-ctx.Done():
 	}
 	c.mu.Lock()
-	if k.state == callFinished { // meanwhile
+	if k.state == callFinished { // meanwhile; what it came to is about to be there
 		c.mu.Unlock()
+		<-k.done
 		return k.result()
 	}
 	k.abandoned = true
@@ -241,7 +242,7 @@ var opNames = map[zk.OpCode]string{
 	zk.OpSync: "sync", zk.OpCheck: "check", zk.OpMulti: "multi", zk.OpMultiRead: "multi-read",
 	zk.OpAddWatch: "add watch", zk.OpCheckWatches: "check watches", zk.OpRemoveWatches: "remove watches",
 	zk.OpAuth: "auth", zk.OpGetEphemerals: "ephemerals", zk.OpGetAllChildrenNumber: "children number",
-	zk.OpWhoAmI: "who am I", zk.OpCloseSession: "close",
+	zk.OpWhoAmI: "whoami", zk.OpCloseSession: "close",
 }
 
 func opName(op zk.OpCode) string { return opNames[op] }

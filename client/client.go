@@ -25,7 +25,7 @@ type Client struct {
 	life    context.Context // ends when nothing is to be sent any more
 	endLife context.CancelFunc
 	ended   chan struct{} // closed with the final state; endErr is set before
-	ready   chan struct{} // closed when the first session was granted
+	ready   chan struct{} // closed when the first session was granted and Options.Auth proved
 	wake    chan struct{} // the writer's bell, one slot
 	gate    gate
 	states  stateHub
@@ -51,9 +51,10 @@ type Client struct {
 	endErr   error         // why the client is over, once it is
 }
 
-// Connect opens a session with one of servers ("host:port,host:port/chroot", see ParseServers) and returns when it is granted. It fails
-// when ctx ends, when Options.ConnectRounds are through (both *ConnectError), when Options.Session does not exist
-// (zk.ErrSessionExpired), and with what is wrong in its arguments. ctx does not matter to the client afterwards.
+// Connect opens a session with one of servers ("host:port,host:port/chroot", see ParseServers) and returns when it is granted and Options.Auth
+// is proved. It fails when ctx ends, when Options.ConnectRounds are through (both *ConnectError), when Options.Session does not exist
+// (zk.ErrSessionExpired), when an identity is refused (zk.ErrAuthFailed), and with what is wrong in its arguments. ctx does not
+// matter to the client afterwards.
 func Connect(ctx context.Context, servers string, o Options) (*Client, error) {
 	list, chroot, err := ParseServers(servers)
 	if err != nil {

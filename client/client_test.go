@@ -321,6 +321,33 @@ func TestCancelAfterSending(t *testing.T) {
 	})
 }
 
+// A context that ends at the moment of the answer gives the one or the other, never half of it. Real time, for the race detector.
+func TestCancelWhileAnswering(t *testing.T) {
+	s := fakezk.New()
+	defer s.Close()
+	c, err := client.Connect(t.Context(), "a", client.Options{Dial: s.Dial})
+	check(t, err)
+	defer c.Close()
+	answered := 0
+	for i := range 500 {
+		ctx, cancel := context.WithCancel(t.Context())
+		s.Hook(func(fakezk.Request) fakezk.Verdict {
+			go cancel()
+			return fakezk.Verdict{}
+		})
+		want := fmt.Sprintf("/%d", i)
+		switch path, err := c.Create(ctx, want, nil, client.CreateOptions{}); {
+		case err == nil && path == want:
+			answered++
+		case errors.Is(err, context.Canceled) && client.OutcomeUnknown(err):
+		default:
+			t.Fatalf("%q, %v", path, err)
+		}
+		cancel()
+	}
+	t.Logf("%d of 500 answered first", answered)
+}
+
 // A silent server is left after two thirds of the timeout; pings keep an idle connection.
 func TestSilenceAndPings(t *testing.T) {
 	bubble(t, client.Options{SessionTimeout: 9 * time.Second}, func(ctx context.Context, s *fakezk.Server, c *client.Client) {
@@ -423,12 +450,7 @@ func TestAuth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := fakezk.New()
 		defer s.Close()
-		c, err := client.Connect(t.Context(), "a", client.Options{Dial: s.Dial, Auth: []client.Auth{{Scheme: "none"}}})
-		if err == nil { // the refusal comes after the session
-			defer c.Close()
-			<-c.Done()
-			err = c.Err()
-		}
+		_, err := client.Connect(t.Context(), "a", client.Options{Dial: s.Dial, Auth: []client.Auth{id, {Scheme: "none"}}})
 		if !errors.Is(err, zk.ErrAuthFailed) {
 			t.Errorf("refused identity: %v", err)
 		}

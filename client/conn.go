@@ -133,7 +133,7 @@ func (c *Client) readLoop(cn *conn) error {
 		case zk.XidNotification:
 			err = c.notified(&h, body)
 		case zk.XidAuth:
-			err = c.authenticated(h.Err)
+			err = c.authenticated(cn, h.Err)
 		case zk.XidSetWatches:
 			err = c.rearmed(cn, h.Err)
 		default:
@@ -200,7 +200,7 @@ func (c *Client) replied(h *wire.ReplyHeader, body []byte) error {
 
 // authenticated takes the answer to the oldest identity offered. One that the client had proved before and that is refused now
 // ends the client: it would go on with other rights than its user believes.
-func (c *Client) authenticated(code zk.Code) error {
+func (c *Client) authenticated(cn *conn, code zk.Code) error {
 	c.mu.Lock()
 	k := c.auths.pop()
 	if k == nil {
@@ -215,6 +215,9 @@ func (c *Client) authenticated(code zk.Code) error {
 	if k.prologue {
 		if code != zk.OK {
 			return fmt.Errorf("scheme %s: %w", k.auth.Scheme, zk.ErrAuthFailed)
+		}
+		if cn.proving--; cn.proving == 0 {
+			c.becomeReady()
 		}
 		return nil
 	}

@@ -62,6 +62,7 @@ type conn struct {
 	timeout  time.Duration // the session's, as granted
 	prologue []byte        // identities and watches, to be sent before anything else
 	rearming int           // setWatches requests in it that were not answered yet; owned by the reader
+	proving  int           // identities in it that were not accepted yet; owned by the reader
 	heard    bool          // a frame has arrived; owned by the reader
 	gone     chan struct{} // closed when the reader has ended
 }
@@ -207,16 +208,24 @@ func (c *Client) granted(nc net.Conn, server string, resp *wire.ConnectResponse)
 		k.state = callSent
 		cn.prologue = append(cn.prologue, k.frame...)
 		c.auths.push(k)
+		cn.proving++
 	}
 	cn.prologue, cn.rearming = c.watches.appendRearm(cn.prologue, c.lastZxid)
 	c.mu.Unlock()
 	_ = nc.SetDeadline(time.Time{})
 	c.states.publish(StateChange{State: zk.StateSyncConnected, Server: server, SessionID: resp.SessionID})
 	c.opts.Logger.Info("client: connected", "server", server, "session", fmt.Sprintf("%#x", resp.SessionID))
+	if cn.proving == 0 {
+		c.becomeReady()
+	}
+	return cn
+}
+
+// becomeReady lets Connect return: there is a session, and the identities asked for are its own.
+func (c *Client) becomeReady() {
 	if !isClosed(c.ready) {
 		close(c.ready)
 	}
-	return cn
 }
 
 // dropped deals with a lost connection: reads go back to the head of the queue in their order, writes fail.

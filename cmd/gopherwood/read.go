@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -71,24 +72,24 @@ func newLsCmd() *cobra.Command {
 		"Names are sorted, one a line. With -R the full paths of the node and all below it. PATH is / if it is left out.",
 		cobra.MaximumNArgs(1), onPath(func(ctx context.Context, c *client.Client, path string, out io.Writer) error {
 			names, err := listing(ctx, c, path, recursive)
-			if err != nil {
+			if err != nil && len(names) == 0 {
 				return err
 			}
 			if long {
-				return s.long(ctx, c, out, path, names, recursive)
+				return errors.Join(s.long(ctx, c, out, path, names, recursive), err)
 			}
 			v := struct {
 				Path     string   `json:"path"`
 				Children []string `json:"children"`
 			}{path, append([]string{}, names...)}
-			return s.emit(out, v, func(w io.Writer) error {
+			return errors.Join(s.emit(out, v, func(w io.Writer) error {
 				for _, n := range names {
 					if _, err := fmt.Fprintln(w, n); err != nil {
 						return err
 					}
 				}
 				return nil
-			})
+			}), err)
 		}))
 	cmd.Flags().BoolVarP(&recursive, "recursive", "R", false, "list everything below as full paths")
 	cmd.Flags().BoolVarP(&long, "long", "l", false, "with version, length, number of children, time of change and owner")
@@ -171,7 +172,7 @@ func newWhoAmICmd() *cobra.Command {
 func newEphemeralsCmd() *cobra.Command {
 	s := &shell{}
 	return s.command("ephemerals [PATH]", "List the ephemeral nodes below a node, of all sessions",
-		"Reads every node below PATH, which is / if it is left out.", cobra.MaximumNArgs(1),
+		"Reads every node below PATH, which is / if it is left out, and passes over what it may not read (code 5 in the end).", cobra.MaximumNArgs(1),
 		onPath(func(ctx context.Context, c *client.Client, path string, out io.Writer) error {
 			type ephemeral struct {
 				Path  string `json:"path"`
@@ -183,16 +184,16 @@ func newEphemeralsCmd() *cobra.Command {
 					found = append(found, ephemeral{path, hex(stat.EphemeralOwner)})
 				}
 			})
-			if err != nil {
+			if err != nil && !errors.Is(err, zk.ErrNoAuth) {
 				return err
 			}
-			return s.emit(out, found, func(w io.Writer) error {
+			return errors.Join(s.emit(out, found, func(w io.Writer) error {
 				for _, e := range found {
 					if _, err := fmt.Fprintf(w, "%s\t%s\n", e.Path, e.Owner); err != nil {
 						return err
 					}
 				}
 				return nil
-			})
+			}), err)
 		}))
 }

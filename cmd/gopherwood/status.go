@@ -54,8 +54,8 @@ func newStatusCmd() *cobra.Command {
 	return cmd
 }
 
-// ensemble is what status found out.
-type ensemble struct {
+// overview is what status found out.
+type overview struct {
 	Leader  string    `json:"leader,omitempty"` // address
 	Serving int       `json:"serving"`
 	Members []*member `json:"members"`
@@ -86,8 +86,8 @@ func (m *member) isServing() bool { return m.Error == "" && m.Role != "" && m.Ro
 const notServingRole = "not serving"
 
 // inspect asks all servers, and then those that they name, at the same time.
-func inspect(ctx context.Context, servers []string) *ensemble {
-	e := &ensemble{Members: askAll(ctx, servers)}
+func inspect(ctx context.Context, servers []string) *overview {
+	e := &overview{Members: askAll(ctx, servers)}
 	var more []string
 	for _, m := range e.Members {
 		for _, p := range m.peers {
@@ -235,7 +235,7 @@ func number(s string) *int64 {
 }
 
 // compare finds the leader and how far the others are behind it.
-func (e *ensemble) compare() {
+func (e *overview) compare() {
 	var leader *member
 	for _, m := range e.Members {
 		if m.isServing() {
@@ -261,7 +261,7 @@ func (e *ensemble) compare() {
 	}
 }
 
-func (e *ensemble) writeText(w io.Writer) error {
+func (e *overview) writeText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(t, "SERVER\tROLE\tZXID\tLAG\tCONNECTIONS\tOUTSTANDING\tNODES\tWATCHES\tLATENCY ms\tVERSION")
 	for _, m := range e.Members {
@@ -280,7 +280,7 @@ func (e *ensemble) writeText(w io.Writer) error {
 }
 
 // summary is the ensemble in a sentence.
-func (e *ensemble) summary() string {
+func (e *overview) summary() string {
 	s := fmt.Sprintf("%d of %d serve", e.Serving, len(e.Members))
 	for _, m := range e.Members {
 		if m.Address != e.Leader {

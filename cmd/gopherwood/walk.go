@@ -21,13 +21,15 @@ func walk(ctx context.Context, c *client.Client, root string) ([]string, error) 
 	return paths, err
 }
 
-// walkStats calls visit for a node and all below it, level by level, in order within a level.
+// walkStats calls visit for a node and all below it, level by level, in order within a level. What it may not read it passes over, and
+// says so in the end.
 func walkStats(ctx context.Context, c *client.Client, root string, visit func(path string, stat zk.Stat)) error {
 	type node struct {
 		names []string
 		stat  zk.Stat
 		err   error
 	}
+	var denied error
 	for level := []string{root}; len(level) > 0; {
 		nodes := make([]node, len(level))
 		var wg sync.WaitGroup
@@ -47,6 +49,10 @@ func walkStats(ctx context.Context, c *client.Client, root string, visit func(pa
 			if errors.Is(n.err, zk.ErrNoNode) && path != root {
 				continue
 			}
+			if errors.Is(n.err, zk.ErrNoAuth) {
+				denied = n.err
+				continue
+			}
 			if n.err != nil {
 				return n.err
 			}
@@ -58,5 +64,5 @@ func walkStats(ctx context.Context, c *client.Client, root string, visit func(pa
 		}
 		level = next
 	}
-	return nil
+	return denied
 }

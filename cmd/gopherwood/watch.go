@@ -42,6 +42,14 @@ func (f *watchFlags) run(s *shell, cmd *cobra.Command, path string) error {
 	}
 	ctx, cancel := until(cmd.Context())
 	defer cancel()
+	err := f.follow(ctx, s, cmd, path)
+	if ctx.Err() != nil { // told to stop, at whatever moment
+		return nil
+	}
+	return err
+}
+
+func (f *watchFlags) follow(ctx context.Context, s *shell, cmd *cobra.Command, path string) error {
 	first, cancelFirst := context.WithTimeout(ctx, s.timeout)
 	defer cancelFirst()
 	c, err := s.connect(first, client.Options{OnState: func(change client.StateChange) { reportState(cmd.ErrOrStderr(), change) }})
