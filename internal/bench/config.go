@@ -49,7 +49,8 @@ type Progress struct {
 	P50, P99   time.Duration // in the measured phase
 }
 
-func (c *Config) validate() error {
+// Validate puts defaults in place of zeros and says in one sentence what cannot be. Run does it, too.
+func (c *Config) Validate() error {
 	if !slices.Contains(Ops, c.Op) {
 		names := make([]string, len(Ops))
 		for i, op := range Ops {

@@ -29,7 +29,7 @@ type run struct {
 // Run carries out a load and measures it. When ctx ends, the load stops and the result is of the time until then, with
 // Interrupted set; nodes are removed all the same. It fails if the load cannot begin; operations that fail later are counted in Result.Errors.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	if err := cfg.validate(); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	r := &run{cfg: cfg, rec: newRecorders(), data: make([]byte, cfg.SizeBytes)}
