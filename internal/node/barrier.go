@@ -74,7 +74,7 @@ func (n *Node) confirmBarriers(states []raft.ReadState) {
 		b.confirmed = append(b.confirmed, confirmedBarrier{index: rs.Index, waiters: b.inflight})
 		b.inflight = nil
 	}
-	if len(b.confirmed) > 0 {
+	if len(b.confirmed) > 0 && !n.restoring { // Restored releases them: until then BeginBatch would wait for the state machine
 		n.beginBatch()
 		n.releaseBarriers()
 		n.endBatch()

@@ -64,14 +64,30 @@ func (l *memoryLog) BytesSince(index uint64) int64 {
 }
 
 // journal is a state machine that remembers every command. Its result is how many it has.
-type journal struct{ commands []string }
+type journal struct {
+	commands  []string
+	loading   bool     // a snapshot is being loaded, beside the node
+	disturbed []string // what was asked of it meanwhile
+}
+
+func (j *journal) ask(what string) {
+	if j.loading {
+		j.disturbed = append(j.disturbed, what)
+	}
+}
+
+func (j *journal) BeginBatch() { j.ask("BeginBatch") }
+func (j *journal) EndBatch()   {}
 
 func (j *journal) Apply(c Command) any {
 	j.commands = append(j.commands, string(c.Data))
 	return len(j.commands)
 }
 
-func (j *journal) View() (View, error) { return journalView(slices.Clone(j.commands)), nil }
+func (j *journal) View() (View, error) {
+	j.ask("View")
+	return journalView{j, slices.Clone(j.commands)}, nil
+}
 
 func (j *journal) Restore(r io.Reader) error {
 	b, err := io.ReadAll(r)
@@ -85,12 +101,15 @@ func (j *journal) Restore(r io.Reader) error {
 	return nil
 }
 
-type journalView []string
+type journalView struct {
+	j        *journal
+	commands []string
+}
 
-func (v journalView) Close() {}
+func (v journalView) Close() { v.j.ask("View.Close") }
 func (v journalView) WriteTo(w io.Writer) (int64, error) {
 	var b bytes.Buffer
-	for _, c := range v {
+	for _, c := range v.commands {
 		b.WriteString(c + "\n")
 	}
 	return b.WriteTo(w)
@@ -104,6 +123,7 @@ type member struct {
 	log      *memoryLog
 	sm       *journal
 	dead     bool
+	slow     bool // loads no snapshot for the time being
 	pending  []*raftlog.Record
 	restore  []uint64
 	snapshot []*Snapshot
@@ -120,7 +140,7 @@ func (m *member) Send(msg *peer.Message) bool {
 func (m *member) Append(r *raftlog.Record)       { m.pending = append(m.pending, r) }
 func (m *member) SendSnapshot(msg *pb.Message)   { m.c.streams = append(m.c.streams, msg) }
 func (m *member) TakeSnapshot(s *Snapshot)       { m.snapshot = append(m.snapshot, s) }
-func (m *member) Restore(index uint64)           { m.restore = append(m.restore, index) }
+func (m *member) Restore(index uint64)           { m.restore, m.sm.loading = append(m.restore, index), true }
 func (m *member) Acked(*Chunk)                   {}
 func (m *member) MembersChanged(_ []peer.Member) {}
 func (m *member) Diverged(err *DivergedError)    { m.diverged = err }
@@ -239,11 +259,16 @@ func (m *member) work() bool {
 		m.node.SnapshotTaken(s, int64(b.Len()), err)
 	}
 	m.snapshot = nil
+	m.sm.loading = len(m.restore) > 0
+	if m.slow {
+		return busy && len(m.restore) == 0
+	}
 	for _, index := range m.restore {
 		state, err := Load(bytes.NewReader(m.log.snapshots[index]), m.sm)
 		if err != nil {
 			m.c.t.Fatal(err)
 		}
+		m.sm.loading = false
 		m.node.Restored(index, state, 1)
 	}
 	m.restore = nil

@@ -61,7 +61,7 @@ func (n *Node) promoteLearners() {
 			continue
 		}
 		cc := &pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{{Type: pb.ConfChangeAddNode.Enum(), NodeId: &id}}}
-		for _, o := range old {
+		for _, o := range append(old, n.olderLearners(id)...) {
 			cc.Changes = append(cc.Changes, &pb.ConfChangeSingle{Type: pb.ConfChangeRemoveNode.Enum(), NodeId: &o})
 		}
 		m.Learner = false
@@ -75,6 +75,17 @@ func (n *Node) votersOf(server uint16) []uint64 {
 	var ids []uint64
 	for _, id := range n.confState.GetVoters() {
 		if ServerOf(id) == server {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// olderLearners are earlier incarnations of a learner's server that lost their disk before they became voters.
+func (n *Node) olderLearners(raftID uint64) []uint64 {
+	var ids []uint64
+	for _, id := range n.confState.GetLearners() {
+		if ServerOf(id) == ServerOf(raftID) && id < raftID {
 			ids = append(ids, id)
 		}
 	}

@@ -47,6 +47,7 @@ type snapshots struct {
 	index  uint64 // newest
 	bytes  int64  // its payload, 0 if unknown
 	taking *Snapshot
+	ended  []View     // written, and to be closed once the state machine is restored
 	failed uint64     // tick of the last failure, to wait a while
 	out    []outgoing // being streamed to others
 }
@@ -102,8 +103,10 @@ func (n *Node) Snapshotting() bool { return n.snap.taking != nil }
 
 // SnapshotTaken says how the writing of a snapshot ended; bytes is the size of its file.
 func (n *Node) SnapshotTaken(s *Snapshot, bytes int64, err error) {
-	s.view.Close()
 	n.snap.taking = nil
+	if n.snap.ended = append(n.snap.ended, s.view); !n.restoring {
+		n.closeViews()
+	}
 	if err != nil {
 		n.snap.failed = n.ticks
 		n.log.Error("a snapshot could not be written; the log grows until one can be", "index", s.Meta.GetIndex(), "error", err)
@@ -116,6 +119,14 @@ func (n *Node) SnapshotTaken(s *Snapshot, bytes int64, err error) {
 	n.snap.index, n.snap.bytes = s.Meta.GetIndex(), bytes
 	n.storage.SetSnapshot(s.Meta)
 	n.compact()
+}
+
+// closeViews gives back the views of snapshots that are written. It is not called while the state machine is being restored elsewhere.
+func (n *Node) closeViews() {
+	for _, v := range n.snap.ended {
+		v.Close()
+	}
+	n.snap.ended = nil
 }
 
 // compact forgets the log before the newest snapshot, but for what a lagging member may soon ask for.
@@ -191,6 +202,7 @@ func (n *Node) Restored(index uint64, state *State, bytes int64) {
 	}
 	n.beginBatch()
 	n.restoring = false
+	n.closeViews()
 	snap, err := n.storage.Snapshot()
 	if err != nil || snap.GetMetadata().GetIndex() != index {
 		panic(invariant("restored snapshot %d, the log has %d (%v)", index, snap.GetMetadata().GetIndex(), err))
