@@ -120,17 +120,17 @@ func (s *settings) shutDown(srv *server.Server, rep *replica.Replica, log *slog.
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if !orderly {
-		return errors.Join(srv.Close(), rep.Close())
+		return errors.Join(rep.Close(), srv.Close())
 	}
 	if len(s.members) > 1 {
 		if err := rep.TransferLeadership(ctx); err != nil && !errors.Is(err, replica.ErrNotLeader) {
 			log.Warn("leadership was not handed over, so the others have to elect a leader", "error", err)
 		}
 	}
-	if err := srv.Shutdown(ctx); err != nil {
+	if err := srv.Drain(ctx); err != nil {
 		log.Warn("some requests were not answered", "error", err)
 	}
-	return rep.Close()
+	return errors.Join(rep.Close(), srv.Close())
 }
 
 func (s *settings) replicaConfig(log *slog.Logger) replica.Config {

@@ -81,6 +81,9 @@ func (c *conn) catchUp(zxid int64) error {
 	if zxid <= c.srv.lastZxid() {
 		return nil
 	}
+	if c.srv.leader.Load() == 0 {
+		return c.refuse("no leader is known, and it has seen more than this server")
+	}
 	b := &barrier{done: make(chan error, 1)}
 	c.srv.rep.Barrier(b)
 	if err := c.waitFor1(b.done); err != nil {

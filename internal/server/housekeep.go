@@ -19,23 +19,31 @@ func (s *Server) housekeeping() {
 	}
 }
 
+// house is what one round needs, kept for the next.
+type house struct {
+	conns []*conn
+	heard []int64
+}
+
 // Housekeep is one round: it tells the leader which sessions were heard from, and ends connections whose handshake takes too
-// long or that have been without a leader for their session's timeout. age is the server's age.
+// long or that have been without a leader for their session's timeout. age is the server's age. One goroutine calls it.
 func (s *Server) Housekeep(age time.Duration) {
-	var heard []int64
+	h := &s.house
+	h.conns, h.heard = s.appendConns(h.conns[:0]), h.heard[:0]
 	leaderless := s.leaderless()
-	for _, c := range s.conns() {
+	for _, c := range h.conns {
 		if c.heard.Swap(false) {
 			c.mu.Lock()
 			if c.state == stateOpen && !c.dead {
-				heard = append(heard, c.session)
+				h.heard = append(h.heard, c.session)
 			}
 			c.mu.Unlock()
 		}
 		s.inspect(c, age, leaderless)
 	}
-	if s.ready.Load() {
-		s.report(heard)
+	clear(h.conns)
+	if s.ready.Load() && s.leader.Load() != 0 {
+		s.report(h.heard)
 	}
 }
 

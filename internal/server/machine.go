@@ -168,7 +168,7 @@ func (s *Server) ended(kind tree.Kind, closed []tree.ClosedSession) {
 			continue
 		}
 		s.stats.expired.Add(1)
-		if s.ready.Load() {
+		if s.lead.mine() { // one server's word is enough
 			s.noisy.info("a session has expired", "session", hex(e.ID))
 		}
 		if c := s.sessionConn(e.ID); c != nil {

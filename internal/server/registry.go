@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"net"
-	"slices"
 
 	"gopherwood/internal/watch"
 )
@@ -78,10 +77,17 @@ func (s *Server) setSessionConn(id int64, c *conn) (old *conn) {
 }
 
 // conns is all connections, in no order that means anything.
-func (s *Server) conns() []*conn {
+func (s *Server) conns() []*conn { return s.appendConns(nil) }
+
+func (s *Server) appendConns(all []*conn) []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(s.slots), func(c *conn) bool { return c == nil })
+	for _, c := range s.slots {
+		if c != nil {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // killAll ends every connection and says how many there were.

@@ -36,7 +36,7 @@ type Replicator interface {
 	Status() replica.Status
 }
 
-// ErrServerClosed is returned by Serve after Shutdown or Close.
+// ErrServerClosed is returned by Serve after Drain or Close.
 var ErrServerClosed = errors.New("server: closed")
 
 // Server is the state machine of one replica and the server of its clients. Make it with New, start the replica with it as
@@ -63,7 +63,7 @@ type Server struct {
 
 	// atomic
 	ready        atomic.Bool   // Attach was called
-	draining     atomic.Bool   // Shutdown was called
+	draining     atomic.Bool   // Drain was called
 	zxid         atomic.Int64  // the tree's last, as of the last batch
 	leader       atomic.Uint64 // raft id; 0: none
 	leaderlessNs atomic.Int64  // now() plus one when the last leader was lost; 0: there is one
@@ -83,6 +83,8 @@ type Server struct {
 
 	wg   sync.WaitGroup // readers, writers, flushers, acceptors, the housekeeper
 	quit chan struct{}
+
+	house house // owned by the housekeeper
 
 	mu sync.Mutex
 	// guarded by mu
@@ -185,7 +187,7 @@ func (s *Server) Serve(l net.Listener) error {
 		switch {
 		case err == nil:
 			s.ServeConn(nc)
-		case s.isClosed():
+		case s.isClosed() || s.draining.Load():
 			return ErrServerClosed
 		case isTemporary(err): // out of descriptors, most likely
 			s.noisy.warn("accepting a client failed; raise the limit of open files if there are too few", "error", err)
@@ -243,24 +245,27 @@ func (s *Server) isClosed() bool {
 	return s.closed
 }
 
-// Shutdown stops accepting and answers what is under way, until ctx ends; then it closes the connections that are left.
-func (s *Server) Shutdown(ctx context.Context) error {
+// Drain stops accepting, reads no further request and waits until everything that was read is answered, or ctx ends. Close comes next,
+// and between the two the replica's: a reader may wait in Propose for a quorum that is not there.
+func (s *Server) Drain(ctx context.Context) error {
 	s.stopAccepting()
 	s.draining.Store(true)
-	var err error
 	tick := time.NewTicker(drainPoll)
 	defer tick.Stop()
-	for busy := s.busy(); busy > 0 && err == nil; busy = s.busy() {
+	for {
+		busy := s.busy()
+		if busy == 0 {
+			return nil
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			err = fmt.Errorf("server: %d connections still waited for answers: %w", busy, ctx.Err())
+			return fmt.Errorf("server: %d connections still waited for answers: %w", busy, ctx.Err())
 		}
 	}
-	return errors.Join(err, s.Close())
 }
 
-// drainPoll is how often Shutdown looks whether everything is answered.
+// drainPoll is how often Drain looks whether everything is answered.
 const drainPoll = 5 * time.Millisecond
 
 // busy is how many connections have something unanswered or unsent.
@@ -275,7 +280,8 @@ func (s *Server) busy() (n int) {
 	return n
 }
 
-// Close ends every connection and returns when all goroutines of the server have ended. It is idempotent.
+// Close ends every connection and returns when all goroutines of the server have ended. The replica should be closed before, so that
+// none waits in it. It is idempotent.
 func (s *Server) Close() error {
 	s.stopAccepting()
 	s.mu.Lock()
