@@ -115,7 +115,7 @@ func (n *Node) PeerDown(raftID uint64) {
 
 // countercampaign answers a pre-vote of a member whose log is behind this one's: it can't win, so there is no need to wait for it to fail.
 func (n *Node) countercampaign(m *pb.Message) {
-	if m.GetType() != pb.MsgPreVote || n.lead != 0 || !n.eager.armed || !n.isVoter() {
+	if n.lead != 0 || !n.eager.armed || !n.isVoter() {
 		return
 	}
 	last, err := n.storage.LastIndex()

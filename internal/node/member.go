@@ -48,7 +48,7 @@ func (n *Node) proposeConfChange(cc *pb.ConfChangeV2) {
 	}
 }
 
-// promoteLearners swaps a learner that has caught up for the earlier incarnation of its server. One change at a time; raft
+// promoteLearners swaps a learner that has caught up for the earlier incarnations of its server. One change at a time; raft
 // refuses a second one by itself.
 func (n *Node) promoteLearners() {
 	if !n.intake.ready || len(n.confState.GetVotersOutgoing()) > 0 {
@@ -60,8 +60,12 @@ func (n *Node) promoteLearners() {
 		if !m.Learner || len(old) == 0 || !n.caughtUp(id) {
 			continue
 		}
+		rivals, active := n.rivals(id)
+		if active {
+			continue // which of them is the present one will be seen
+		}
 		cc := &pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{{Type: pb.ConfChangeAddNode.Enum(), NodeId: &id}}}
-		for _, o := range append(old, n.olderLearners(id)...) {
+		for _, o := range append(old, rivals...) {
 			cc.Changes = append(cc.Changes, &pb.ConfChangeSingle{Type: pb.ConfChangeRemoveNode.Enum(), NodeId: &o})
 		}
 		m.Learner = false
@@ -81,15 +85,17 @@ func (n *Node) votersOf(server uint16) []uint64 {
 	return ids
 }
 
-// olderLearners are earlier incarnations of a learner's server that lost their disk before they became voters.
-func (n *Node) olderLearners(raftID uint64) []uint64 {
-	var ids []uint64
+// rivals are the other learners of a learner's server: incarnations that lost their disk before they became voters. active
+// says that one of them may still be there: it was added or has answered within the last election timeout.
+func (n *Node) rivals(raftID uint64) (ids []uint64, active bool) {
+	progress := n.raw.Status().Progress
 	for _, id := range n.confState.GetLearners() {
-		if ServerOf(id) == ServerOf(raftID) && id < raftID {
+		if ServerOf(id) == ServerOf(raftID) && id != raftID {
 			ids = append(ids, id)
+			active = active || progress[id].RecentActive
 		}
 	}
-	return ids
+	return ids, active
 }
 
 func (n *Node) caughtUp(raftID uint64) bool {

@@ -238,11 +238,7 @@ func (n *Node) Deliver(m *peer.Message) {
 	}
 	switch m.Kind {
 	case peer.KindRaft:
-		if m.Raft.GetType() == pb.MsgReadIndex && n.lead == n.cfg.RaftID && !n.intake.ready {
-			return // as in askBarrier; the asker tries again
-		}
-		n.countercampaign(m.Raft)
-		n.step(m.Raft)
+		n.receiveRaft(m)
 	case peer.KindOrigin:
 		n.receiveOrigin(m)
 	case peer.KindApp:
@@ -252,6 +248,44 @@ func (n *Node) Deliver(m *peer.Message) {
 	case peer.KindJoin:
 		n.receiveJoin(m)
 	}
+}
+
+// receiveRaft steps a message of another member's raft. Raft takes its peers' word for much and panics on what makes no sense, so
+// only what members send each other comes through: no proposal, no status of a local thread, and no snapshot but by SnapshotReceived, which has its file.
+func (n *Node) receiveRaft(m *peer.Message) {
+	r := m.Raft
+	if r.GetFrom() != m.From || r.GetTo() != m.To || m.From == n.cfg.RaftID {
+		n.refuse(m, "its ids contradict each other")
+		return
+	}
+	switch r.GetType() {
+	case pb.MsgApp:
+		for i, e := range r.GetEntries() {
+			if e.GetIndex() != r.GetIndex()+1+uint64(i) {
+				n.refuse(m, "its entries do not follow from each other")
+				return
+			}
+		}
+	case pb.MsgReadIndex:
+		if len(r.GetEntries()) != 1 {
+			n.refuse(m, "it asks for nothing")
+			return
+		}
+		if n.lead == n.cfg.RaftID && !n.intake.ready {
+			return // as in askBarrier; the asker tries again
+		}
+	case pb.MsgPreVote:
+		n.countercampaign(r)
+	case pb.MsgAppResp, pb.MsgVote, pb.MsgVoteResp, pb.MsgPreVoteResp, pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgTimeoutNow, pb.MsgReadIndexResp:
+	default:
+		n.refuse(m, "members do not send it")
+		return
+	}
+	n.step(r)
+}
+
+func (n *Node) refuse(m *peer.Message, why string) {
+	n.log.Error("a message between members is refused", "type", m.Raft.GetType().String(), "from", peer.FormatRaftID(m.From), "error", why)
 }
 
 func (n *Node) step(m *pb.Message) {
@@ -279,7 +313,8 @@ func (n *Node) Flush() {
 	n.pump()
 	for n.raw.HasReady() {
 		rd := n.raw.Ready()
-		if rd.SoftState != nil || !raft.IsEmptyHardState(rd.HardState) {
+		if rd.SoftState != nil || !raft.IsEmptyHardState(rd.HardState) || n.lead == 0 {
+			// SoftState is nil too when a leader was forgotten and heard of again since the last Ready.
 			n.leaderMayHaveChanged()
 		}
 		if len(rd.ReadStates) > 0 {
