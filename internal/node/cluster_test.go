@@ -460,6 +460,38 @@ func TestBarrierSeesWhatWasCommittedBefore(t *testing.T) {
 	}
 }
 
+// Who asks a leader that is new, and has applied nothing of its own term yet, is answered as soon as it has.
+func TestBarrierDoesNotWaitOutATimeoutAfterAnElection(t *testing.T) {
+	c := newCluster(t, 3)
+	c.tick(10)
+	c.kill(c.leader())
+	var waiting []*result
+	for _, m := range c.members {
+		if !m.dead {
+			b := &result{}
+			waiting = append(waiting, b)
+			if err := m.node.Barrier(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for ticks := 0; ; ticks++ {
+		c.tick(1)
+		if slices.ContainsFunc(c.members, func(m *member) bool { return !m.dead && m.node.Leadership().Mine }) {
+			break
+		}
+		if ticks > 200 {
+			t.Fatal("no leader")
+		}
+	}
+	c.tick(1)
+	for i, b := range waiting {
+		if b.times != 1 || b.err != nil {
+			t.Errorf("barrier %d, a tick after the leader was ready: %+v", i, b)
+		}
+	}
+}
+
 // A member that lags behind the leader's log gets a snapshot, with what it says of the origins.
 func TestLaggingMemberGetsSnapshot(t *testing.T) {
 	c := newCluster(t, 3)

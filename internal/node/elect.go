@@ -38,6 +38,10 @@ func (n *Node) isVoter() bool {
 	return slices.Contains(n.confState.GetVoters(), n.cfg.RaftID) || slices.Contains(n.confState.GetVotersOutgoing(), n.cfg.RaftID)
 }
 
+func (n *Node) onlyVoter() bool {
+	return len(n.confState.GetVoters()) == 1 && len(n.confState.GetVotersOutgoing()) == 0
+}
+
 // quorumConnected says whether this member and those connected to it are a majority of each half of the configuration.
 func (n *Node) quorumConnected() bool {
 	for _, half := range [][]uint64{n.confState.GetVoters(), n.confState.GetVotersOutgoing()} {

@@ -271,8 +271,8 @@ func (n *Node) receiveRaft(m *peer.Message) {
 			n.refuse(m, "it asks for nothing")
 			return
 		}
-		if n.lead == n.cfg.RaftID && !n.intake.ready {
-			return // as in askBarrier; the asker tries again
+		if n.lead == n.cfg.RaftID && !n.intake.ready && n.onlyVoter() {
+			return // as in askBarrier; the asker tries again. Otherwise raft itself waits
 		}
 	case pb.MsgPreVote:
 		n.countercampaign(r)
