@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -111,7 +112,7 @@ var scripts = []struct {
 var smallSegments = Options{FirstSegmentBytes: 2 * blockSize, SegmentBytes: 4 * blockSize, CacheBytes: 1}
 
 // maxOutcomes is how many outcomes of one crash are looked at one by one; where there are more, so many are drawn.
-const maxOutcomes = 40
+var maxOutcomes = flag.Int("outcomes", 4, "outcomes of each crash")
 
 // TestEveryCrash cuts the power after every sector and every other step of every script, in all ways in which the unsynced sectors can
 // survive, and goes on with what is left. The harness checks that it is an unbroken beginning that has everything durable.
@@ -143,17 +144,17 @@ func TestEveryCrash(t *testing.T) {
 // crashAll crashes a harness in every way, or in many, and returns in how many.
 func crashAll(h *harness, seed int64) int {
 	n := 0
-	for o := vfs.NewOutcomes(); n <= maxOutcomes && o.Next(); n++ {
-		goOn(h.crashed(o), n == 0)
+	for o := vfs.NewOutcomes(); n <= *maxOutcomes && o.Next(); n++ {
+		goOn(h.crashed(o), n == 0 && seed%4 == 0)
 	}
-	if n <= maxOutcomes {
+	if n <= *maxOutcomes {
 		return n
 	}
 	rng := rand.New(rand.NewPCG(uint64(seed), 1))
-	for range maxOutcomes {
+	for range *maxOutcomes {
 		goOn(h.crashed(rng), false)
 	}
-	return n + maxOutcomes
+	return n + *maxOutcomes
 }
 
 // goOn opens a crashed log, writes to it and crashes it once more, before and after a sync. With inRecovery the power also goes off at

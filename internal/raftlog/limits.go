@@ -40,6 +40,8 @@ const (
 	maxSnapMetaBytes = 1 << 20
 	// snapReadBytes is how much of a snapshot file is read at a time; whole chunks are if they are larger.
 	snapReadBytes = 64 << 10
+	// prefetchChunks is how many chunks a snapshot's reader may be ahead.
+	prefetchChunks = 4
 	// snapSyncBytes is how much of a snapshot is written between two syncs, so that no single one is long.
 	snapSyncBytes = 8 << 20
 )

@@ -17,6 +17,8 @@ type reader struct {
 	seg *segment // what of it is in buf; nil: nothing
 	off int64
 	n   int64
+
+	found []foundEntry // scratch of readEntries
 }
 
 func (r *reader) reset() { r.seg = nil }
@@ -49,13 +51,14 @@ func (r *reader) batch(extents []extent, ahead int64) ([]byte, error) {
 func (l *Log) readEntries(lo, hi, maxSize uint64) (entries []*pb.Entry, left uint64, err error) {
 	left = maxSize
 	for i := l.extentOf(lo); lo < hi; i++ {
-		c := collector{from: lo, to: hi, recs: l.extents[i].recs}
+		c := collector{from: lo, to: hi, recs: l.extents[i].recs, found: l.reader.found[:0]}
 		if i+1 < len(l.extents) {
 			c.to = min(hi, l.extents[i+1].first)
 		}
 		if err := l.collect(l.extents[i:], int64(min(left, readBytes)), &c); err != nil {
 			return nil, 0, err
 		}
+		l.reader.found = c.found
 		n, after := c.fit(left, len(entries) == 0)
 		entries = c.appendTo(entries, n)
 		if n < len(c.found) || after == 0 {

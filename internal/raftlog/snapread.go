@@ -12,13 +12,32 @@ import (
 
 // SnapshotReader reads a snapshot's payload. One goroutine at a time.
 type SnapshotReader struct {
-	f      vfs.File
-	meta   *pb.SnapshotMetadata
+	// Constant.
+	f    vfs.File
+	meta *pb.SnapshotMetadata
+
+	// Owned by the reader; with Prefetch by the goroutine that reads ahead.
 	frames *snapFrames
 	dec    *zstd.Decoder
-	buf    []byte
-	rest   []byte // of buf, not yet read
-	err    error
+
+	// Owned by the reader.
+	buf   []byte // the chunk
+	rest  []byte // of buf, not yet read
+	err   error
+	ahead *prefetch // nil without Prefetch
+}
+
+// prefetch is a goroutine that reads and uncompresses up to prefetchChunks chunks before they are wanted.
+type prefetch struct {
+	chunks chan chunk    // in order; the one with an error is the last
+	free   chan []byte   // buffers to be filled
+	stop   chan struct{} // closed by Close
+	done   chan struct{} // closed at the goroutine's end
+}
+
+type chunk struct {
+	b   []byte
+	err error
 }
 
 // OpenSnapshot opens the snapshot at index; the error matches fs.ErrNotExist if there is none. Any goroutine. Removing the snapshot does not disturb
@@ -43,11 +62,41 @@ func (l *Log) OpenSnapshot(index uint64) (*SnapshotReader, error) {
 // Meta returns the snapshot's index, term and configuration.
 func (r *SnapshotReader) Meta() *pb.SnapshotMetadata { return r.meta }
 
+// Prefetch reads and uncompresses ahead on a goroutine that ends with Close. It is called before the first Read.
+func (r *SnapshotReader) Prefetch() {
+	p := &prefetch{
+		chunks: make(chan chunk, prefetchChunks),
+		free:   make(chan []byte, prefetchChunks),
+		stop:   make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	for range prefetchChunks {
+		p.free <- nil
+	}
+	r.ahead = p
+	go func() {
+		defer close(p.done)
+		for {
+			select {
+			case b := <-p.free:
+				b, err := r.decode(b)
+				p.chunks <- chunk{b, err} // never more than there are buffers
+				if err != nil {
+					return
+				}
+			case <-p.stop:
+				return
+			}
+		}
+	}()
+}
+
 // Read implements io.Reader. Every byte it returns is verified; io.EOF means that the snapshot is whole, and a *CorruptError that it isn't.
 func (r *SnapshotReader) Read(b []byte) (int, error) {
 	for len(r.rest) == 0 {
 		if r.err == nil {
-			r.err = r.next()
+			r.buf, r.err = r.next()
+			r.rest = r.buf
 		}
 		if r.err != nil {
 			return 0, r.err
@@ -58,28 +107,45 @@ func (r *SnapshotReader) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-func (r *SnapshotReader) next() error {
+// next returns the next chunk; the one before may be overwritten.
+func (r *SnapshotReader) next() ([]byte, error) {
+	if r.ahead == nil {
+		return r.decode(r.buf)
+	}
+	if r.buf != nil {
+		r.ahead.free <- r.buf
+	}
+	c := <-r.ahead.chunks
+	return c.b, c.err
+}
+
+// decode reads a chunk into buf, or into a larger one.
+func (r *SnapshotReader) decode(buf []byte) ([]byte, error) {
 	compressed, raw, err := r.frames.chunk()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if raw > cap(r.buf) {
-		r.buf = make([]byte, 0, raw)
+	if raw > cap(buf) {
+		buf = make([]byte, 0, raw)
 	}
-	out, err := r.dec.DecodeAll(compressed, r.buf[:0:raw])
+	out, err := r.dec.DecodeAll(compressed, buf[:0:raw])
 	if err != nil {
-		return r.frames.corrupt(err.Error())
+		return nil, r.frames.corrupt(err.Error())
 	}
 	if len(out) != raw {
-		return r.frames.corrupt(fmt.Sprintf("a chunk of %d bytes, not %d", len(out), raw))
+		return nil, r.frames.corrupt(fmt.Sprintf("a chunk of %d bytes, not %d", len(out), raw))
 	}
-	r.rest = out
-	return nil
+	return out, nil
 }
 
 // Close closes the file.
 func (r *SnapshotReader) Close() error {
+	if r.ahead != nil {
+		close(r.ahead.stop)
+		<-r.ahead.done
+	}
 	r.dec.Close()
+	r.err = ErrClosed
 	return r.f.Close()
 }
 
