@@ -3,6 +3,7 @@ package node
 import (
 	"slices"
 
+	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 
@@ -12,6 +13,9 @@ import (
 // A member whose disk was lost or condemned comes back under the same server id with a new incarnation, so a new raft id. It asks
 // the leader to join; the leader adds it as a learner, waits until its log has caught up, and then swaps it for the server's earlier
 // incarnation in one joint change. Under its old id it could forget what it had acknowledged.
+//
+// An earlier incarnation that is still heard of was not lost: then two servers have been given the same id, and the one that the ensemble
+// knows keeps its place.
 
 // receiveJoin is the leader's side of a request to join.
 func (n *Node) receiveJoin(m *peer.Message) {
@@ -19,22 +23,64 @@ func (n *Node) receiveJoin(m *peer.Message) {
 	want := m.Join.Member
 	switch {
 	case n.lead != n.cfg.RaftID || !n.intake.ready:
-		reply.Join.Reason = "not the leader"
+		reply.Join.Reason = joinNoLeader
 	case n.isMember(want.RaftID):
 		reply.Join.OK = true
 	case len(n.state.members) >= maxMembers:
 		reply.Join.Reason = "the ensemble is full"
 	case !slices.ContainsFunc(n.state.members, func(k peer.Member) bool { return k.ServerID == ServerOf(want.RaftID) }):
 		reply.Join.Reason = "this server id is not part of the ensemble"
+	case slices.ContainsFunc(n.votersOf(ServerOf(want.RaftID)), n.heardOf):
+		reply.Join.Reason = "a server with this id is alive; give each server an id of its own, or wait a moment if it has just died"
 	default:
 		want.Learner = true
-		reply.Join.Reason = "being added; ask again"
-		n.proposeConfChange(&pb.ConfChangeV2{
-			Changes: []*pb.ConfChangeSingle{{Type: pb.ConfChangeAddLearnerNode.Enum(), NodeId: &want.RaftID}},
-			Context: appendMember(nil, want),
-		})
+		reply.Join.Reason = joinUnderWay
+		n.addLearner(want)
 	}
 	n.host.Send(&reply)
+}
+
+// joinUnderWay and joinNoLeader are answers that are no reason to worry.
+const (
+	joinUnderWay = "being added; ask again"
+	joinNoLeader = "not the leader"
+)
+
+// addLearner proposes a learner in the place of those of the same server that never became voters: they were lost as well.
+func (n *Node) addLearner(m peer.Member) {
+	cc := &pb.ConfChangeV2{
+		Changes: []*pb.ConfChangeSingle{{Type: pb.ConfChangeAddLearnerNode.Enum(), NodeId: &m.RaftID}},
+		Context: appendMember(nil, m),
+	}
+	for _, id := range n.confState.GetLearners() {
+		if ServerOf(id) == ServerOf(m.RaftID) {
+			cc.Changes = append(cc.Changes, &pb.ConfChangeSingle{Type: pb.ConfChangeRemoveNode.Enum(), NodeId: &id})
+		}
+	}
+	n.proposeConfChange(cc)
+}
+
+// noteActive remembers which members answer. Raft forgets it once per election timeout, and knows it again a heartbeat later.
+func (n *Node) noteActive() {
+	n.raw.WithProgress(func(id uint64, _ raft.ProgressType, pr tracker.Progress) {
+		if pr.RecentActive {
+			n.active[id] = n.ticks
+		}
+	})
+}
+
+// heardOf says whether a member, or this leader itself, may have been heard of within the last election timeout.
+func (n *Node) heardOf(raftID uint64) bool {
+	return n.ticks-max(n.active[raftID], n.leadTick) <= uint64(n.cfg.ElectionTicks)
+}
+
+// joinAnswered tells the operator why this server is not let in, once per reason.
+func (n *Node) joinAnswered(j *peer.Join) {
+	if j.OK || j.Reason == joinUnderWay || j.Reason == joinNoLeader || j.Reason == n.joinReason {
+		return
+	}
+	n.joinReason = j.Reason
+	n.log.Error("the ensemble does not let this server in", "reason", j.Reason)
 }
 
 func (n *Node) isMember(raftID uint64) bool {
@@ -57,7 +103,7 @@ func (n *Node) promoteLearners() {
 	for _, id := range n.confState.GetLearners() {
 		m, _ := n.state.member(id)
 		old := n.votersOf(ServerOf(id))
-		if !m.Learner || len(old) == 0 || !n.caughtUp(id) {
+		if !m.Learner || len(old) == 0 || !n.caughtUp(id) || slices.ContainsFunc(old, n.heardOf) {
 			continue
 		}
 		rivals, active := n.rivals(id)
