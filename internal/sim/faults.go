@@ -234,7 +234,7 @@ func (s *simulation) canLose(v *server) bool {
 		switch {
 		case w == v && w.raftID != id:
 			return true // its voter's disk is gone already
-		case w.raftID != id:
+		case w != v && (w.raftID != id || w.rotten):
 			lost++
 		case w != v && max(w.mirror.durable.commit, w.mirror.durable.base) < now.index:
 			return false

@@ -22,7 +22,8 @@ type server struct {
 	incarnations uint64
 	starts       uint64
 	mirror       *mirror
-	founder      bool // of the first members: its log begins with the founding record
+	founder      bool   // of the first members: its log begins with the founding record
+	founderID    uint64 // its raft id then
 
 	offsetMs int64 // of its clock
 	driftPpm int64
@@ -33,11 +34,20 @@ type server struct {
 }
 
 func newServer(s *simulation, id uint16) *server {
-	v := &server{sim: s, id: id, founder: true, incarnations: 1}
-	v.raftID = node.MakeID(id, 1)
+	v := &server{sim: s, id: id, founder: true}
+	v.incarnate()
+	v.founderID = v.raftID
 	v.offsetMs, v.driftPpm = s.timeRand.between(-500, 500), s.timeRand.between(-200, 200)
 	v.newDisk()
 	return v
+}
+
+// incarnate draws an incarnation, at random as replica does, and so a raft id.
+func (v *server) incarnate() {
+	v.incarnations++
+	for v.raftID == 0 || v.sim.ghost.mirrors[v.raftID] != nil {
+		v.raftID = node.MakeID(v.id, v.sim.timeRand.Uint64N(0xfff)+1)
+	}
 }
 
 func (v *server) newDisk() {
@@ -143,8 +153,8 @@ func (v *server) restartIn(us int64) {
 // wipe takes the disk away: the server comes back under a new raft id and has to join.
 func (v *server) wipe() {
 	v.end(true)
-	v.incarnations++
-	v.raftID, v.founder = node.MakeID(v.id, v.incarnations), false
+	v.founder = false
+	v.incarnate()
 	v.newDisk()
 }
 

@@ -7,8 +7,6 @@ import (
 	mrand "math/rand/v2"
 	"runtime/debug"
 	"strings"
-
-	"gopherwood/internal/node"
 )
 
 // Options say which simulation to run. The zero value, with a seed, works.
@@ -212,7 +210,7 @@ func (s *simulation) log(server uint16, format string, a, b, c uint64) {
 func (s *simulation) founders() []uint64 {
 	var ids []uint64
 	for _, v := range s.servers {
-		ids = append(ids, node.MakeID(v.id, 1))
+		ids = append(ids, v.founderID)
 	}
 	return ids
 }
