@@ -9,11 +9,14 @@
 //
 //	GOPHERWOOD_E2E_TARGET=zookeeper   run the suites against Apache ZooKeeper: a check that fails there is the check's fault
 //	GOPHERWOOD_E2E_TARGET=gopherwood-race   run them against a server built with the race detector
+//	GOPHERWOOD_E2E_BINARY=path              run this gopherwood instead of building one
 //	GOPHERWOOD_E2E_CONNECT=host:port,…      run the client suites against servers that run already
 //	GOPHERWOOD_E2E_ROUNDS=10                rounds of the fault tests (default 2)
 //	GOPHERWOOD_E2E_SECONDS=600              length of the soak test (default 20)
 //	GOPHERWOOD_E2E_ZNODES=1000000           size of the restart test (default 100000)
 //	GOPHERWOOD_E2E_SESSIONS=20000           size of the idle-session test (default 2000)
+//	GOPHERWOOD_E2E_KEEP=1                   keep the servers' logs, in .cache/e2e-logs, also when the test passed
+//	GOPHERWOOD_E2E_STRICT=1                 hold the figures to what was promised, on a machine that does nothing else
 //
 // Nothing imports this package.
 package e2e

@@ -112,20 +112,21 @@ func TestFaultLeaderKilled(t *testing.T) {
 		if t.Failed() {
 			t.Fatalf("round %d failed", round)
 		}
-		t.Logf("round %d: first write answered %v after the kill, the slowest client's %v", round, f, w)
+		t.Logf("round %d: first write answered %v after the kill; no client waited longer than %v", round, f, w)
 		first, worst = append(first, f), append(worst, w)
 	}
 	slices.Sort(first)
 	slices.Sort(worst)
 	median, slowest := first[len(first)/2], first[len(first)-1]
-	t.Logf("FIGURE fail-over: %d rounds, first write answered after: median %v, worst %v; slowest client: median %v, worst %v",
+	t.Logf("FIGURE fail-over: %d rounds, first write answered after: median %v, worst %v; longest wait of any client: median %v, worst %v",
 		len(first), median, slowest, worst[len(worst)/2], worst[len(worst)-1])
 	if strict() && (median > 150*time.Millisecond || slowest > 600*time.Millisecond) {
 		t.Errorf("median %v and worst %v, promised are 150 ms and 600 ms", median, slowest)
 	}
 }
 
-// leaderKilled does one round and returns how long after the kill the first write was answered, and the slowest client's first.
+// leaderKilled does one round and returns how long after the kill the first write was answered, and the longest that any client waited
+// for an answer.
 func leaderKilled(t *testing.T, e *ensemble.Ensemble, folder string) (first, worst time.Duration) {
 	t.Helper()
 	leader, err := e.Leader()
@@ -139,10 +140,12 @@ func leaderKilled(t *testing.T, e *ensemble.Ensemble, folder string) (first, wor
 		}
 	}
 	r := startLoad(t, folder, followers)
+	probes := openProbes(t, folder, followers)
 	time.Sleep(time.Second) // the load, not synchronisation
 	r.mark.Store(true)
 	killed := time.Now()
 	leader.Kill()
+	first = firstWrite(t, probes).Sub(killed)
 	time.Sleep(1500 * time.Millisecond)
 	r.stop.Store(true)
 	waitLoad(t, r)
@@ -154,10 +157,8 @@ func leaderKilled(t *testing.T, e *ensemble.Ensemble, folder string) (first, wor
 	if t.Failed() {
 		return 0, 0
 	}
-	var answered []time.Time
 	for _, c := range r.clients {
-		answered = append(answered, c.Answered...)
-		worst = max(worst, endOfGap(killed, c.Answered))
+		worst = max(worst, longestGap(killed, c.Answered))
 	}
 	for _, addr := range followers {
 		r.verify(t, addr)
@@ -172,22 +173,58 @@ func leaderKilled(t *testing.T, e *ensemble.Ensemble, folder string) (first, wor
 		t.Fatal(err)
 	}
 	r.verify(t, leader.Addr())
-	return endOfGap(killed, answered), worst
+	return first, worst
 }
 
-// endOfGap returns how long after start the longest silence among the answers ended: answers that were already on their way when the
-// leader died come before it.
-func endOfGap(start time.Time, answered []time.Time) time.Duration {
-	slices.SortFunc(answered, time.Time.Compare)
-	var gap time.Duration
-	end, last := start, start
-	for _, at := range answered {
-		if at.Sub(last) > gap {
-			gap, end = at.Sub(last), at
+// openProbes opens one connection to each server that does nothing yet.
+func openProbes(t *testing.T, folder string, addrs []string) []*raw.Conn {
+	t.Helper()
+	var probes []*raw.Conn
+	for i, addr := range addrs {
+		c, err := raw.Dial(addr, raw.Session{TimeoutMs: faultTimeoutMs})
+		if err != nil {
+			t.Fatal(err)
 		}
+		t.Cleanup(func() { c.Close() })
+		// The first request of a connection costs more than later ones.
+		if r, err := c.Call(raw.Create(nil, 1, fmt.Sprintf("%s/p%d", folder, i), nil, raw.Persistent)); err != nil || r.Err != 0 {
+			t.Fatalf("probe of %s: error %d, %v", addr, r.Err, err)
+		}
+		probes = append(probes, c)
+	}
+	return probes
+}
+
+// firstWrite writes through every probe at once and returns the time of the first answer. Called when the leader is dead, it cannot be
+// answered without a new one; what the load gets answered may have been committed before.
+func firstWrite(t *testing.T, probes []*raw.Conn) time.Time {
+	t.Helper()
+	answered := make(chan time.Time, len(probes))
+	for i, c := range probes {
+		go func() {
+			path := fmt.Sprintf("/probe-%d-%d", i, time.Now().UnixNano())
+			r, err := c.Call(raw.Create(nil, 2, path, nil, raw.Persistent))
+			if err != nil || r.Err != 0 {
+				t.Errorf("probe %d: error %d, %v", i, r.Err, err)
+			}
+			answered <- time.Now()
+		}()
+	}
+	first := <-answered
+	for range probes[1:] {
+		<-answered
+	}
+	return first
+}
+
+// longestGap returns the longest silence from start on among the answers.
+func longestGap(start time.Time, answered []time.Time) (longest time.Duration) {
+	last := start
+	for _, at := range answered {
+		longest = max(longest, at.Sub(last))
 		last = at
 	}
-	return end.Sub(start)
+	return longest
 }
 
 // waitLoad waits for the clients' ends; one that hangs is an error.
@@ -308,7 +345,7 @@ func TestFaultTerminated(t *testing.T) {
 			if err != nil {
 				t.Errorf("client %d of %s: %v", i, r.clients[i].Addr, err)
 			}
-			silence = max(silence, endOfGap(start, r.clients[i].Answered))
+			silence = max(silence, longestGap(start, r.clients[i].Answered))
 		}
 		t.Logf("server %d ended in %v; no client waited longer than %v", ending.ID, took, silence)
 		r.verify(t, others[0])

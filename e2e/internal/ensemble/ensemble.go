@@ -154,7 +154,7 @@ func zookeeperCommand(config string, o Options) (path string, args []string, err
 	}, err
 }
 
-// StartAll starts the servers that do not run and waits until all serve.
+// StartAll starts the servers that do not run and waits until all serve and have caught up with each other.
 func (e *Ensemble) StartAll() error {
 	for _, s := range e.Servers {
 		if !s.Running() {
@@ -166,6 +166,32 @@ func (e *Ensemble) StartAll() error {
 	for _, s := range e.Servers {
 		if _, err := s.WaitServing(context.Background()); err != nil {
 			return err
+		}
+	}
+	return e.CatchUp()
+}
+
+// CatchUp waits until every running server has applied what any of them had applied when it was called.
+func (e *Ensemble) CatchUp() error {
+	var newest int64
+	for _, s := range e.Servers {
+		if s.Running() {
+			zxid, err := Zxid(s.Addr())
+			if err != nil {
+				return err
+			}
+			newest = max(newest, zxid)
+		}
+	}
+	for _, s := range e.Servers {
+		for end := time.Now().Add(readyLimit); s.Running(); time.Sleep(pollEvery) {
+			zxid, err := Zxid(s.Addr())
+			if err == nil && zxid >= newest {
+				break
+			}
+			if time.Now().After(end) {
+				return fmt.Errorf("ensemble: server %d is at zxid %#x after %v, others at %#x: %v", s.ID, zxid, readyLimit, newest, err)
+			}
 		}
 	}
 	return nil
@@ -205,10 +231,10 @@ func (e *Ensemble) KillAll() {
 	}
 }
 
-// end ends all servers; after a failed test it keeps their logs.
+// end ends all servers; it keeps their logs after a failed test, and after any with GOPHERWOOD_E2E_KEEP=1.
 func (e *Ensemble) end(t testing.TB) {
 	e.KillAll()
-	if !t.Failed() {
+	if !t.Failed() && os.Getenv("GOPHERWOOD_E2E_KEEP") == "" {
 		return
 	}
 	cache, err := Cache()
@@ -228,6 +254,9 @@ func (e *Ensemble) end(t testing.TB) {
 		}
 		if err != nil {
 			t.Log(err)
+		}
+		if !t.Failed() {
+			continue
 		}
 		t.Logf("end of the log of server %d (whole: %s):\n%s", s.ID, dir, s.LogTail())
 	}

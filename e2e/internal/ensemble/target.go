@@ -52,8 +52,12 @@ var built struct {
 	binary map[Target]string
 }
 
-// Binary builds cmd/gopherwood once per process and flavour and returns the program's path.
+// Binary builds cmd/gopherwood once per process and flavour and returns the program's path. GOPHERWOOD_E2E_BINARY names one that
+// is there already.
 func Binary(target Target) (string, error) {
+	if path := os.Getenv("GOPHERWOOD_E2E_BINARY"); path != "" {
+		return path, nil
+	}
 	built.mu.Lock()
 	defer built.mu.Unlock()
 	if path, ok := built.binary[target]; ok {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -29,14 +30,26 @@ func Word(addr, word string) (string, error) {
 }
 
 // Mode returns what a server says of itself: "leader", "follower" or "standalone"; an error if it does not serve.
-func Mode(addr string) (string, error) {
+func Mode(addr string) (string, error) { return srvr(addr, "Mode: ") }
+
+// Zxid returns the newest zxid that a server has applied.
+func Zxid(addr string) (int64, error) {
+	v, err := srvr(addr, "Zxid: ")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(v, 0, 64)
+}
+
+// srvr returns the rest of the line that begins with key in a server's answer to srvr.
+func srvr(addr, key string) (string, error) {
 	answer, err := Word(addr, "srvr")
 	if err != nil {
 		return "", err
 	}
 	for line := range strings.Lines(answer) {
-		if mode, ok := strings.CutPrefix(strings.TrimSpace(line), "Mode: "); ok {
-			return mode, nil
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), key); ok {
+			return v, nil
 		}
 	}
 	return "", fmt.Errorf("ensemble: %s does not serve: %s", addr, strings.TrimSpace(answer))
