@@ -22,9 +22,9 @@ const (
 	defaultServer  = "127.0.0.1:2181"
 	serverVariable = "GOPHERWOOD_SERVER"
 	defaultTimeout = 10 * time.Second
-	// connectRounds is how often the shell tries all servers: once more than a single refused connection needs, so
-	// that an election is outlived, without making a person wait for servers that are down.
-	connectRounds = 4
+	// connectRounds is how often the shell tries all servers: about a second, which outlives most elections and does not
+	// make a person wait for servers that are down.
+	connectRounds = 6
 	// maxInputBytes bounds data from a file or standard input; servers take about 1 MiB.
 	maxInputBytes = 64 << 20
 )

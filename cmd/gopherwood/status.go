@@ -266,7 +266,7 @@ func (e *overview) writeText(w io.Writer) error {
 	fmt.Fprintln(t, "SERVER\tROLE\tZXID\tLAG\tCONNECTIONS\tOUTSTANDING\tNODES\tWATCHES\tLATENCY ms\tVERSION")
 	for _, m := range e.Members {
 		if m.Error != "" {
-			fmt.Fprintf(t, "%s\t%s: %s\n", m.Address, m.Role, m.Error)
+			fmt.Fprintf(t, "%s\t%s\t-\t-\t-\t-\t-\t-\t-\t%s\n", m.Address, m.Role, m.Error) // all cells, or the columns break
 			continue
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.Address, m.Role, orDash(m.Zxid), show(m.Lag), show(m.Connections),

@@ -51,7 +51,7 @@ func TestStatus(t *testing.T) {
 	want := []string{
 		"SERVER ROLE ZXID LAG CONNECTIONS OUTSTANDING NODES WATCHES LATENCY ms VERSION",
 		follower + " follower 0x10000000e 2 12 3 5 - 0/1.5/236 3.9.3",
-		"127.0.0.1:1 down: connection refused",
+		"127.0.0.1:1 down - - - - - - - connection refused",
 		leader + " leader 0x100000010 0 12 3 5 7 0/1.5/236 3.9.3", // found through conf
 		"2 of 3 serve, leader " + leader + " with 1 synced followers",
 	}
