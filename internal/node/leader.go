@@ -17,6 +17,7 @@ func (n *Node) leaderMayHaveChanged() {
 	if n.lead != 0 {
 		n.eager = eager{}
 	}
+	n.leadTick, n.active = n.ticks, make(map[uint64]uint64)
 	n.intake.reset()
 	n.origin.rewind(n.origin.acked, n.ticks)
 	n.retryBarrier()

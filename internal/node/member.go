@@ -46,14 +46,15 @@ const (
 	joinNoLeader = "not the leader"
 )
 
-// addLearner proposes a learner in the place of those of the same server that never became voters: they were lost as well.
+// addLearner proposes a learner in the place of those of the same server that never became voters and are gone: a server that
+// loses its disk again and again must not fill the ensemble.
 func (n *Node) addLearner(m peer.Member) {
 	cc := &pb.ConfChangeV2{
 		Changes: []*pb.ConfChangeSingle{{Type: pb.ConfChangeAddLearnerNode.Enum(), NodeId: &m.RaftID}},
 		Context: appendMember(nil, m),
 	}
 	for _, id := range n.confState.GetLearners() {
-		if ServerOf(id) == ServerOf(m.RaftID) {
+		if ServerOf(id) == ServerOf(m.RaftID) && !n.heardOf(id) {
 			cc.Changes = append(cc.Changes, &pb.ConfChangeSingle{Type: pb.ConfChangeRemoveNode.Enum(), NodeId: &id})
 		}
 	}

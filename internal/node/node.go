@@ -134,7 +134,10 @@ type Node struct {
 	appending  []appendJob
 	restoring  bool
 	batchDepth int
-	connected  map[uint64]bool // raft ids; looked up only
+	active     map[uint64]uint64 // leader: tick at which a member was last known to answer
+	leadTick   uint64            // tick of the last change of leader or term
+	joinReason string            // why this server is not let in, as it was logged last
+	connected  map[uint64]bool   // raft ids; looked up only
 	outOrigin  peer.Message
 	outRaft    peer.Message
 }
@@ -221,6 +224,7 @@ func (n *Node) Tick() {
 	n.tickBarrier()
 	n.tryEager()
 	if n.ticks%uint64(n.cfg.HeartbeatTicks) == 0 && n.lead == n.cfg.RaftID {
+		n.noteActive()
 		n.promoteLearners()
 	}
 	if n.ticks%digestTicks == 0 {
@@ -247,6 +251,8 @@ func (n *Node) Deliver(m *peer.Message) {
 		}
 	case peer.KindJoin:
 		n.receiveJoin(m)
+	case peer.KindJoinReply:
+		n.joinAnswered(&m.Join)
 	}
 }
 
