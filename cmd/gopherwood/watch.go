@@ -31,6 +31,9 @@ func newWatchCmd() *cobra.Command {
 	return cmd
 }
 
+// watchBuffer is how many events may wait to be printed: bursts are long, terminals are slow.
+const watchBuffer = 1 << 16
+
 type watchFlags struct {
 	recursive, data bool
 	count           int
@@ -52,7 +55,10 @@ func (f *watchFlags) run(s *shell, cmd *cobra.Command, path string) error {
 func (f *watchFlags) follow(ctx context.Context, s *shell, cmd *cobra.Command, path string) error {
 	first, cancelFirst := context.WithTimeout(ctx, s.timeout)
 	defer cancelFirst()
-	c, err := s.connect(first, client.Options{OnState: func(change client.StateChange) { reportState(cmd.ErrOrStderr(), change) }})
+	c, err := s.connect(first, client.Options{
+		WatchBuffer: watchBuffer,
+		OnState:     func(change client.StateChange) { reportState(cmd.ErrOrStderr(), change) },
+	})
 	if err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func startMeter(pids []int) (*meter, error) {
 	return m, nil
 }
 
-// stop is what each process has used since, and this one. A process that is gone has Err.
+// stop is what each process has used since, and this one. A process that has ended meanwhile has Err.
 func (m *meter) stop() ([]Process, time.Duration) {
 	own := ownCPU() - m.own
 	var out []Process
@@ -89,7 +89,7 @@ func (m *meter) stop() ([]Process, time.Duration) {
 		p := Process{Pid: pid, RSSBytesBefore: m.start[i].rss}
 		u, err := processUsage(pid)
 		if err != nil {
-			p.Err = err.Error()
+			p.Err = "gone"
 		} else {
 			p.CPU, p.RSSBytes = u.cpu-m.start[i].cpu, u.rss
 		}
