@@ -207,21 +207,17 @@ func (c *rawClient) seen() string {
 	return all
 }
 
-// ended waits until the server hangs up, and hangs up too.
+// ended waits until the server hangs up, and hangs up too. What comes before is passed over.
 func (c *rawClient) ended() {
 	c.t.Helper()
 	defer c.nc.Close()
-	for {
-		_, err := readFrame(c.nc)
-		switch {
-		case err == nil:
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrClosedPipe):
-			return
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			c.t.Fatal("the server does not hang up")
-		default:
-			c.t.Fatalf("waiting for the end: %v", err)
-		}
+	_, err := io.Copy(io.Discard, c.nc)
+	switch {
+	case err == nil, errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrClosedPipe):
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.t.Fatal("the server does not hang up")
+	default:
+		c.t.Fatalf("waiting for the end: %v", err)
 	}
 }
 
