@@ -213,9 +213,9 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 		Errors            map[string]uint64 `json:"errors"`
 		Kinds             []jsonKind        `json:"kinds"`
 		Processes         []jsonProcess     `json:"processes,omitempty"`
-		ServerCPUMicrosOp float64           `json:"serverCpuMicrosPerOp"`
+		ServerCPUMicrosOp float64           `json:"serverCpuMicrosPerOp,omitempty"`
 		BenchCPUMicrosOp  float64           `json:"benchCpuMicrosPerOp"`
-		ServerCPUSeconds  float64           `json:"serverCpuSeconds"`
+		ServerCPUSeconds  float64           `json:"serverCpuSeconds,omitempty"`
 		Interrupted       bool              `json:"interrupted"`
 		Leftover          string            `json:"leftover,omitempty"`
 	}{

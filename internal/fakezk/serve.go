@@ -32,7 +32,9 @@ func (c *conn) serve(frame []byte) bool {
 	default:
 		r.Path = peek.String()
 	}
-	s.log = append(s.log, r)
+	if !s.forget {
+		s.log = append(s.log, r)
+	}
 	var v Verdict
 	if s.hook != nil {
 		v = s.hook(r)

@@ -63,6 +63,7 @@ type Server struct {
 	log      []Request
 	timeout  int32
 	mute     bool
+	forget   bool
 	lists    []net.Listener
 	wg       sync.WaitGroup
 	closed   bool
@@ -208,6 +209,13 @@ func (s *Server) Log() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Request(nil), s.log...)
+}
+
+// Forget keeps no log from now on.
+func (s *Server) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget, s.log = true, nil
 }
 
 // Connections is how many connections have a session.
