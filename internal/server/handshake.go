@@ -84,37 +84,44 @@ func (c *conn) catchUp(zxid int64) error {
 	if c.srv.leader.Load() == 0 {
 		return c.refuse("no leader is known, and it has seen more than this server")
 	}
-	b := &barrier{done: make(chan error, 1)}
+	b := &barrier{s: c.srv, done: make(chan barrierDone, 1)}
 	c.srv.rep.Barrier(b)
-	if err := c.waitFor1(b.done); err != nil {
-		return err
-	}
-	if have := c.srv.lastZxid(); zxid > have {
-		c.srv.noisy.info("sent a client away: it has seen more than this server, so it must try another one",
-			"client", c, "seen", hex(zxid), "here", hex(have))
-		return c.refuse(reasonQuiet)
-	}
-	return nil
-}
-
-// barrier waits for Replicator.Barrier on a goroutine that may block.
-type barrier struct {
-	done chan error
-}
-
-// Done implements node.Waiter.
-func (b *barrier) Done(_ any, err error) { b.done <- err }
-
-// waitFor1 waits for one outcome, no longer than a handshake may take.
-func (c *conn) waitFor1(done <-chan error) error {
 	timer := time.NewTimer(c.srv.cfg.HandshakeTimeout)
 	defer timer.Stop()
 	select {
-	case err := <-done:
-		return err
+	case d := <-b.done:
+		if d.err != nil {
+			return d.err
+		}
+		if zxid > d.zxid {
+			c.srv.noisy.info("sent a client away: it has seen more than this server, so it must try another one",
+				"client", c, "seen", hex(zxid), "here", hex(d.zxid))
+			return c.refuse(reasonQuiet)
+		}
+		return nil
 	case <-timer.C:
 		return c.refuse("no quorum within the time for a handshake")
 	}
+}
+
+// barrier is a Waiter of Replicator.Barrier for a goroutine that may block.
+type barrier struct {
+	s    *Server
+	done chan barrierDone
+}
+
+type barrierDone struct {
+	zxid int64 // the tree's last when the barrier was reached
+	err  error
+}
+
+// Done implements node.Waiter. The zxid that other goroutines see is that of the last batch, and this one is not over.
+func (b *barrier) Done(_ any, err error) {
+	d := barrierDone{err: err}
+	if err == nil {
+		d.zxid = b.s.tree.LastZxid()
+	}
+	b.done <- d
 }
 
 // opening is the waiter of the command that creates or takes over a session.
