@@ -25,9 +25,11 @@ const lattice = `
 4 drivers   replica  client
 5 services  internal/server  internal/bench
 6 programs  cmd/gopherwood
-7 proofs    internal/fakezk  internal/sim  e2e  e2e/internal/ensemble  e2e/internal/cutproxy
+7 proofs    internal/fakezk  internal/sim
+7 proofs    e2e  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/internal/raw
 
-may e2e  e2e/internal/ensemble  e2e/internal/cutproxy
+may e2e/internal/load  e2e/internal/raw
+may e2e  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/internal/raw
 `
 
 // pure packages decide things; they are stepped, so that a simulation can replay them. The same inputs have to give the same

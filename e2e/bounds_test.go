@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -86,8 +87,8 @@ func serves(t *testing.T, s *ensemble.Server) {
 func TestBoundsIdleSessions(t *testing.T) {
 	need(t)
 	n := setting(t, "GOPHERWOOD_E2E_SESSIONS", 2000)
-	// A long tick, so that no session has to ping while the test lasts. Connections spread over loopback addresses: one pair of
-	// addresses has but 28,000 ports.
+	n = min(n, moreFiles(t, 2*n)-1000)
+	// A long tick, so that no session has to ping while the test lasts.
 	e := ensemble.Start(t, ensemble.Options{Target: target(), TickMs: 30_000})
 	s := e.Servers[0]
 	serves(t, s)
@@ -130,6 +131,24 @@ func TestBoundsIdleSessions(t *testing.T) {
 		}
 	}
 	serves(t, s)
+}
+
+// moreFiles lets this process and its children open so many files, as root, and returns how many they may.
+func moreFiles(t *testing.T, want int) int {
+	t.Helper()
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		t.Fatal(err)
+	}
+	if int(l.Cur) >= want {
+		return int(l.Cur)
+	}
+	more := syscall.Rlimit{Cur: uint64(want), Max: max(l.Max, uint64(want))}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &more); err != nil {
+		t.Logf("open files stay limited to %d: %v", l.Cur, err)
+		return int(l.Cur)
+	}
+	return want
 }
 
 // TestBoundsSilentWatcher has a client that sets a watch on everything and never reads its events, while others write: it is closed at

@@ -44,14 +44,7 @@ type made struct {
 // of the clients is there exactly once and in its client's order, every other at most once, and nothing else.
 func Verify(addr, folder string, clients []*Client, timeoutMs int32) (wrong []string, err error) {
 	err = with(addr, timeoutMs, func(conn *raw.Conn) error {
-		if r, err := conn.Call(raw.Sync(nil, 1, folder)); err != nil || r.Err != 0 {
-			return fmt.Errorf("load: sync: error %d, %w", r.Err, err)
-		}
-		r, err := conn.Call(raw.Read(nil, 2, raw.OpGetChildren, folder))
-		if err != nil || r.Err != 0 {
-			return fmt.Errorf("load: children of %s: error %d, %w", folder, r.Err, err)
-		}
-		names, err := raw.Strings(r.Body)
+		names, err := Names(conn, folder)
 		if err != nil {
 			return err
 		}
@@ -75,6 +68,18 @@ func Verify(addr, folder string, clients []*Client, timeoutMs int32) (wrong []st
 		return nil
 	})
 	return wrong, err
+}
+
+// Names returns the names in a folder, after a sync.
+func Names(conn *raw.Conn, folder string) ([]string, error) {
+	if r, err := conn.Call(raw.Sync(nil, 1, folder)); err != nil || r.Err != 0 {
+		return nil, fmt.Errorf("load: sync: error %d, %w", r.Err, err)
+	}
+	r, err := conn.Call(raw.Read(nil, 2, raw.OpGetChildren, folder))
+	if err != nil || r.Err != 0 {
+		return nil, fmt.Errorf("load: children of %s: error %d, %w", folder, r.Err, err)
+	}
+	return raw.Strings(r.Body)
 }
 
 // creates compares what is there of a client's creates with what it sent and what was acknowledged.
