@@ -23,7 +23,7 @@ const lattice = `
 2 edges     internal/wire  internal/raftlog  internal/peer
 3 node      internal/node
 4 drivers   replica  client
-5 services  internal/server  internal/bench
+5 services  internal/server  internal/server/zoocfg  internal/bench
 6 programs  cmd/gopherwood
 7 proofs    internal/fakezk  internal/sim
 7 proofs    e2e  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/internal/raw
