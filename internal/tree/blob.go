@@ -1,6 +1,9 @@
 package tree
 
-import "math/bits"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // A blob is a znode's name followed by its data. It is never changed: a write makes a new one. Blobs live in chunks; a chunk is
 // cut into slots of one size class, or holds one blob that is too large for that. Chunk 0 stands for the empty blob.
@@ -166,7 +169,7 @@ func (s *blobs) addChunk(c chunk) uint32 {
 		return no
 	}
 	if len(s.chunks) == maxChunks {
-		panic("tree: out of chunk numbers: " + "16 million chunks of blobs")
+		panic(fmt.Sprintf("tree: %d chunks of blobs, a record can say no more than %d", len(s.chunks), maxChunks))
 	}
 	s.chunks = append(s.chunks, c)
 	return uint32(len(s.chunks) - 1)
