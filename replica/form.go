@@ -78,6 +78,41 @@ func (r *Replica) openLog() error {
 	return nil
 }
 
+// reopenLog opens the log of a server that belongs to an ensemble. With an empty one it never does under its old id: a founder's log begins before
+// its identity says so, and whoever was let in and lost its log would not know what it had acknowledged.
+func (r *Replica) reopenLog() error {
+	was := r.identity.RaftID
+	if err := r.openLog(); err != nil || !r.raftlog.Empty() || r.identity.RaftID != was {
+		return err
+	}
+	if err := r.raftlog.Close(); err != nil {
+		return fmt.Errorf("replica: %w", err)
+	}
+	r.raftlog = nil
+	if r.cfg.alone() {
+		return fmt.Errorf("replica: the log in %s is gone; restore it, or empty %s to start with nothing", r.logDir(), r.cfg.Dir)
+	}
+	if len(r.identity.Bootstrap) > 0 {
+		r.log.Error("the log is gone; this server rejoins as a new member", "dir", r.logDir())
+	}
+	if err := r.renew(); err != nil {
+		return err
+	}
+	return r.freshLog()
+}
+
+// renew gives the server a new incarnation in the same ensemble.
+func (r *Replica) renew() error {
+	id, err := newIdentity(r.cfg.ServerID)
+	if err != nil {
+		return err
+	}
+	id.ClusterID = r.identity.ClusterID
+	id.Origin = r.identity.Origin
+	r.identity = *id
+	return r.identity.write(r.cfg.FS, r.cfg.Dir)
+}
+
 func (r *Replica) logOptions() raftlog.Options {
 	o := raftlog.Options{NoDirect: r.cfg.BufferedLog}
 	binary.LittleEndian.PutUint64(o.Identity[:], r.identity.ClusterID)
@@ -85,7 +120,8 @@ func (r *Replica) logOptions() raftlog.Options {
 	return o
 }
 
-// condemn moves a damaged log aside and gives the server a new incarnation, which will join its ensemble as a learner.
+// condemn moves a damaged log aside and gives the server a new incarnation, which will join its ensemble as a learner. If the process dies
+// in between, reopenLog finds no log under the old one.
 func (r *Replica) condemn(damage error) error {
 	aside := fmt.Sprintf("%s.damaged-%d", r.logDir(), time.Now().UnixMilli())
 	r.log.Error("the log is damaged in the middle; it is put aside, and this server rejoins as a new member", "error", damage, "kept", aside)
@@ -95,14 +131,7 @@ func (r *Replica) condemn(damage error) error {
 	if err := r.cfg.FS.SyncDir(r.cfg.Dir); err != nil {
 		return fmt.Errorf("replica: put the damaged log aside: %w", err)
 	}
-	id, err := newIdentity(r.cfg.ServerID)
-	if err != nil {
-		return err
-	}
-	id.ClusterID = r.identity.ClusterID
-	id.Origin = r.identity.Origin
-	r.identity = *id
-	if err := r.identity.write(r.cfg.FS, r.cfg.Dir); err != nil {
+	if err := r.renew(); err != nil {
 		return err
 	}
 	return r.openLog()
@@ -190,9 +219,10 @@ func (r *Replica) decide(known map[uint16]peer.Probe) (bool, error) {
 		if slices.Contains(ids, r.identity.RaftID) {
 			return true, r.formWith(ids)
 		}
-		if len(ids) > 0 {
-			join = p.ClusterID
+		if join != 0 && join != p.ClusterID {
+			return false, fmt.Errorf("replica: the servers in the list belong to different ensembles, %016x and %016x; correct the list", join, p.ClusterID)
 		}
+		join = p.ClusterID // also from one who does not know the founders, because it joined later itself
 	}
 	if join != 0 {
 		return true, r.joinCluster(join)

@@ -93,7 +93,7 @@ func (r *Replica) open() error {
 		return err
 	}
 	if r.identity.formed() {
-		if err := r.openLog(); err != nil {
+		if err := r.reopenLog(); err != nil {
 			return err
 		}
 	}

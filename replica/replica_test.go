@@ -232,20 +232,60 @@ type waiterFunc func(any, error)
 
 func (f waiterFunc) Done(v any, err error) { f(v, err) }
 
-func TestWipedServerRejoins(t *testing.T) {
+// Every server loses its disk, one after the other: the last one meets an ensemble in which nobody is left who formed it.
+func TestWipedServersRejoin(t *testing.T) {
 	servers := ensemble(t, 3)
 	for i := range 30 {
 		servers[0].add(uint64(i))
 	}
-	wiped := servers[2]
-	was := wiped.r.Status().RaftID
-	wiped.r.Close()
-	if err := os.RemoveAll(wiped.dir); err != nil {
+	for i, wiped := range servers {
+		was := wiped.r.Status().RaftID
+		wiped.r.Close()
+		if err := os.RemoveAll(wiped.dir); err != nil {
+			t.Fatal(err)
+		}
+		wiped.start()
+		wiped.add(100)
+		wiped.wantSum(435+100*uint64(i+1), 31+uint64(i))
+		waitReplaced(t, was, servers)
+	}
+}
+
+// A log that is gone is as good as a lost disk: under its old id the server could forget what it had acknowledged.
+func TestServerWhoseLogIsGoneRejoinsAsAnother(t *testing.T) {
+	servers := ensemble(t, 3)
+	servers[0].add(1)
+	s := servers[1]
+	was := s.r.Status().RaftID
+	s.r.Close()
+	if err := os.Rename(filepath.Join(s.dir, "log"), filepath.Join(s.dir, "log.away")); err != nil {
 		t.Fatal(err)
 	}
-	wiped.start()
-	wiped.add(100)
-	wiped.wantSum(535, 31)
+	s.start()
+	s.add(1)
+	s.wantSum(2, 2)
+	if is := s.r.Status().RaftID; is == was {
+		t.Fatalf("the server came back without its log as %x, the id it had with it", is)
+	}
+	waitReplaced(t, was, servers)
+}
+
+func TestServerAloneWhoseLogIsGoneDoesNotStart(t *testing.T) {
+	s := ensemble(t, 1)[0]
+	s.add(1)
+	s.r.Close()
+	if err := os.RemoveAll(filepath.Join(s.dir, "log")); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Start(Config{Dir: s.dir, ServerID: 1}, &sum{}); err == nil {
+		r.Close()
+		t.Error("a server alone started without its log: what it held is forgotten silently")
+	}
+}
+
+// waitReplaced waits until the ensemble has three voters and was is none of them.
+func waitReplaced(t *testing.T, was uint64, servers []*server) {
+	t.Helper()
 	ctx := within(t)
 	for ctx.Err() == nil {
 		st := leaderOf(t, servers...).r.Status()
@@ -258,12 +298,12 @@ func TestWipedServerRejoins(t *testing.T) {
 				voters++
 			}
 		}
-		if voters == 3 {
+		if voters == 3 && !st.Joint {
 			return
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	t.Errorf("the new incarnation did not take its predecessor's place: %+v", servers[0].r.Status().Members)
+	t.Fatalf("the new incarnation did not take its predecessor's place: %+v", servers[0].r.Status().Members)
 }
 
 func TestShutdownHandsOver(t *testing.T) {

@@ -83,6 +83,9 @@ type Status struct {
 	Commands        uint64
 	Pending         int // commands of this server that are not applied yet
 	Members         []MemberStatus
+	// Joint is true while one set of voters takes over from another: until it ends, a majority of both is needed, and the disk
+	// of nobody in the old set may be given up.
+	Joint bool
 }
 
 // Status makes an account of the replica. It allocates; call it for people, not per request.
@@ -96,7 +99,7 @@ func (n *Node) Status() Status {
 		RaftID: n.cfg.RaftID, Origin: n.cfg.Origin, Leadership: n.Leadership(), Role: n.role(s.RaftState),
 		Applied: n.applied.index, Commit: s.GetCommit(), LastIndex: last, SnapshotIndex: n.snap.index,
 		LogBytes: n.storage.BytesSince(n.snap.index), TimeMs: n.state.timeMs, Commands: n.commands,
-		Pending: int(n.origin.next - 1 - n.origin.acked),
+		Pending: int(n.origin.next - 1 - n.origin.acked), Joint: len(n.confState.GetVotersOutgoing()) > 0,
 	}
 	for _, m := range n.state.members {
 		ms := MemberStatus{Member: m, Connected: n.connected[m.RaftID] || m.RaftID == n.cfg.RaftID}
