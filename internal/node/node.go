@@ -260,7 +260,8 @@ func (n *Node) Deliver(m *peer.Message) {
 // only what members send each other comes through: no proposal, no status of a local thread, and no snapshot but by SnapshotReceived, which has its file.
 func (n *Node) receiveRaft(m *peer.Message) {
 	r := m.Raft
-	if r.GetFrom() != m.From || r.GetTo() != m.To || m.From == n.cfg.RaftID {
+	forwarded := r.GetType() == pb.MsgReadIndex // by a member that led until a moment ago: it keeps the name of the one who asked
+	if r.GetFrom() != m.From && !forwarded || r.GetTo() != m.To || m.From == n.cfg.RaftID {
 		n.refuse(m, "its ids contradict each other")
 		return
 	}
