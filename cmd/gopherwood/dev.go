@@ -26,7 +26,7 @@ const (
 	// devRestart is how long dev waits before it starts a server again that has died.
 	devRestart = 3 * time.Second
 	// devGrace is how long dev waits for its servers to stop before it kills them.
-	devGrace = drainTimeout + 5*time.Second
+	devGrace = handoverTimeout + drainTimeout + 5*time.Second
 )
 
 // devFlags is what dev was told.

@@ -23,8 +23,13 @@ import (
 	"gopherwood/replica"
 )
 
-// drainTimeout bounds how long a server that is told to stop hands over and answers what is under way.
-const drainTimeout = 10 * time.Second
+const (
+	// handoverTimeout bounds how long a leader that is told to stop waits for another to lead. If all are told to stop at once there
+	// is none.
+	handoverTimeout = 2 * time.Second
+	// drainTimeout bounds how long a server that is told to stop waits until what is under way is answered.
+	drainTimeout = 10 * time.Second
+)
 
 // signalPause is how long after the first signal a second one is taken for the same.
 const signalPause = time.Second
@@ -117,16 +122,18 @@ func (s *settings) serve(ctx context.Context) error {
 
 // shutDown ends everything; in good order if there is time for it.
 func (s *settings) shutDown(srv *server.Server, rep *replica.Replica, log *slog.Logger, orderly bool) error {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
-	defer cancel()
 	if !orderly {
 		return errors.Join(rep.Close(), srv.Close())
 	}
 	if len(s.members) > 1 {
+		ctx, cancel := context.WithTimeout(context.Background(), handoverTimeout)
+		defer cancel()
 		if err := rep.TransferLeadership(ctx); err != nil && !errors.Is(err, replica.ErrNotLeader) {
 			log.Warn("leadership was not handed over, so the others have to elect a leader", "error", err)
 		}
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
 	if err := srv.Drain(ctx); err != nil {
 		log.Warn("some requests were not answered", "error", err)
 	}
