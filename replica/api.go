@@ -155,14 +155,17 @@ func (w waiter) wait(ctx context.Context) (any, error) {
 	}
 }
 
-// ask runs f on the loop goroutine and waits for it.
-func (r *Replica) ask(ctx context.Context, f func()) error {
-	done := make(chan error, 1)
-	r.call(func() { f(); done <- nil }, func() { done <- ErrClosed })
+// ask runs f on the loop goroutine and returns what it returns. f may still run after ctx has ended: it must not write to what the caller has.
+func ask[T any](ctx context.Context, r *Replica, f func() T) (T, error) {
+	got, closed := make(chan T, 1), make(chan struct{})
+	r.call(func() { got <- f() }, func() { close(closed) })
+	var none T
 	select {
-	case err := <-done:
-		return err
+	case v := <-got:
+		return v, nil
+	case <-closed:
+		return none, ErrClosed
 	case <-ctx.Done():
-		return ctx.Err()
+		return none, ctx.Err()
 	}
 }

@@ -74,6 +74,12 @@ func (c *Config) validate() error {
 	if _, ok := c.Peers[c.ServerID]; len(c.Peers) > 0 && !ok {
 		return fmt.Errorf("replica: Peers lacks this server, %d", c.ServerID)
 	}
+	if _, ok := c.Peers[0]; ok {
+		return errors.New("replica: Peers has a server 0; ids are 1 to 65535")
+	}
+	if c.Tick < 0 || c.SnapshotBytes < 0 {
+		return fmt.Errorf("replica: Tick %v and SnapshotBytes %d must not be negative", c.Tick, c.SnapshotBytes)
+	}
 	if c.Listen == "" {
 		c.Listen = c.Peers[c.ServerID]
 	}

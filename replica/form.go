@@ -46,11 +46,12 @@ func (r *Replica) identify() error {
 	if len(id.Bootstrap) == 1 && !r.cfg.alone() {
 		return fmt.Errorf("replica: the data in %s belongs to a server that was started alone; it can't become part of an ensemble by configuration", r.cfg.Dir)
 	}
-	if len(id.Bootstrap) > 1 && r.cfg.alone() {
-		return fmt.Errorf("replica: the data in %s belongs to an ensemble of %d servers; name its servers, or use another directory", r.cfg.Dir, len(id.Bootstrap))
+	if id.formed() && len(id.Bootstrap) != 1 && r.cfg.alone() {
+		return fmt.Errorf("replica: the data in %s belongs to an ensemble of several servers; name its servers, or use another directory", r.cfg.Dir)
 	}
 	id.newOrigin(time.Now().UnixMilli())
 	r.identity = *id
+	r.origin.Store(id.Origin)
 	return r.identity.write(r.cfg.FS, r.cfg.Dir)
 }
 

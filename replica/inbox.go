@@ -16,6 +16,7 @@ type inbox struct {
 	mu     sync.Mutex
 	room   sync.Cond
 	work   batchOfEvents // guarded by mu
+	bytes  int           // of work.messages; guarded by mu
 	closed bool          // guarded by mu
 }
 
@@ -42,7 +43,8 @@ func (in *inbox) take(work *batchOfEvents) {
 	work.messages, work.persisted, work.calls = work.messages[:0], work.persisted[:0], work.calls[:0]
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	full := len(in.work.messages) >= maxInbox
+	full := in.full()
+	in.bytes = 0
 	*work, in.work = in.work, *work
 	if full {
 		in.room.Broadcast()
@@ -51,14 +53,27 @@ func (in *inbox) take(work *batchOfEvents) {
 
 func (in *inbox) deliver(m *peer.Message) {
 	in.mu.Lock()
-	for len(in.work.messages) >= maxInbox && !in.closed {
+	for in.full() && !in.closed {
 		in.room.Wait()
 	}
 	if !in.closed {
+		in.bytes += weight(m)
 		in.work.messages = append(in.work.messages, m)
 	}
 	in.mu.Unlock()
 	in.signal()
+}
+
+// full says whether a message has to wait. The caller holds mu.
+func (in *inbox) full() bool { return len(in.work.messages) >= maxInbox || in.bytes >= maxInboxBytes }
+
+// weight is about what a message keeps in memory.
+func weight(m *peer.Message) int {
+	n := len(m.Origin.Data) + len(m.App)
+	for _, e := range m.Raft.GetEntries() {
+		n += len(e.GetData())
+	}
+	return n
 }
 
 func (in *inbox) persisted(records []*raftlog.Record) {

@@ -6,6 +6,8 @@ import "time"
 const (
 	// maxInbox bounds the messages from other members that wait for the loop; then their connections wait.
 	maxInbox = 4096
+	// maxInboxBytes bounds what they hold; one message more may be taken.
+	maxInboxBytes = 64 << 20
 	// maxChunkBytes cuts this server's commands into chunks; a chunk is one message to the leader.
 	maxChunkBytes = 256 << 10
 	// MaxCommandBytes bounds one command.
@@ -16,8 +18,12 @@ const (
 	watermarkEvery = 100 * time.Millisecond
 	// diskStallHandover is how long one log write may hang before a leader hands over.
 	diskStallHandover = time.Second
+	// diskWatchEvery is how often somebody looks at the write under way.
+	diskWatchEvery = diskStallHandover / 4
 	// diskStallExit is how long one log write may hang before the process gives up: a member that can't write is worth less than a dead one.
 	diskStallExit = 10 * time.Second
+	// transferTicks is how many ticks a member has to take leadership over before another is asked: more than raft itself waits.
+	transferTicks = 64
 	// noSpaceRetry is the pause between tries to write when the disk is full.
 	noSpaceRetry = 500 * time.Millisecond
 	// formEvery is how often a server that looks for its ensemble asks around.

@@ -17,10 +17,10 @@ type logWriter struct {
 	queue  []*raftlog.Record // guarded by mu
 	closed bool              // guarded by mu
 
-	staged    []*raftlog.Record // owned by the loop: added since the last kick
-	busySince atomic.Int64      // Unix nanoseconds at which the write under way began; 0 for none
-	noSpace   atomic.Bool       // the disk is full
-	spare     chan struct{}     // asks for the next segment
+	staged  []*raftlog.Record // owned by the loop: added since the last kick
+	busy    atomic.Uint64     // number of the write under way; 0 for none
+	noSpace atomic.Bool       // the disk is full
+	spare   chan struct{}     // asks for the next segment
 }
 
 func (w *logWriter) init() {
@@ -71,11 +71,11 @@ func (r *Replica) writeLog() {
 	defer r.tasks.Done()
 	w := r.raftlog.Writer()
 	var records []*raftlog.Record
-	for {
+	for write := uint64(1); ; write++ {
 		if records = r.writer.take(records[:0]); records == nil {
 			return
 		}
-		r.writer.busySince.Store(time.Now().UnixNano())
+		r.writer.busy.Store(write)
 		err := w.Write(records)
 		for errors.Is(err, raftlog.ErrNoSpace) && r.waitForSpace() {
 			err = w.Write(records)
@@ -83,7 +83,7 @@ func (r *Replica) writeLog() {
 		if err == nil {
 			err = w.Sync()
 		}
-		r.writer.busySince.Store(0)
+		r.writer.busy.Store(0)
 		if err != nil {
 			if r.ctx.Err() == nil {
 				r.fatal(err)
@@ -147,29 +147,42 @@ func (r *Replica) prepareLog() {
 // not depend on the disk, so without it a leader that can't write would lead for ever.
 func (r *Replica) watchDisk() {
 	defer r.tasks.Done()
-	timer := time.NewTicker(diskStallHandover / 4)
+	timer := time.NewTicker(diskWatchEvery)
 	defer timer.Stop()
+	var hang hang
 	for {
 		select {
 		case <-timer.C:
 		case <-r.ctx.Done():
 			return
 		}
-		since := r.writer.busySince.Load()
-		if since == 0 {
-			continue
-		}
-		stalled := time.Duration(time.Now().UnixNano() - since)
-		if stalled > diskStallExit && !r.writer.noSpace.Load() {
-			r.fatal(errors.New("replica: a log write has been hanging for " + stalled.Round(time.Second).String() + "; check the disk under " + r.cfg.Dir))
+		stalled := hang.look(r.writer.busy.Load(), r.writer.noSpace.Load())
+		if stalled >= diskStallExit {
+			r.fatal(errors.New("replica: a log write has been hanging for " + stalled.String() + "; check the disk under " + r.cfg.Dir))
 			return
 		}
-		if stalled > diskStallHandover {
+		if full := r.writer.noSpace.Load(); full || stalled >= diskStallHandover {
 			r.call(func() {
 				if r.node.Transfer() {
-					r.log.Warn("the log can't be written; leadership is handed over", "for", stalled.Round(time.Millisecond))
+					r.log.Warn("the log can't be written; leadership is handed over", "full", full, "hangs for", stalled)
 				}
 			}, nil)
 		}
 	}
+}
+
+// hang counts looks at the same write. A clock would count the time too in which the whole process was stopped or the machine slept.
+type hang struct {
+	write uint64
+	looks int
+}
+
+// look is how long the write has been under way at least, but for the time that the disk was full.
+func (h *hang) look(write uint64, full bool) time.Duration {
+	if write != h.write || write == 0 || full {
+		h.write, h.looks = write, 0
+		return 0
+	}
+	h.looks++
+	return time.Duration(h.looks) * diskWatchEvery
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,7 @@ type Replica struct {
 	writer    logWriter
 	info      atomic.Pointer[peer.Probe] // what this member answers to a probe
 	status    atomic.Pointer[Status]     // before there is a node
+	origin    atomic.Uint64              // identity.Origin, for everybody
 
 	// Set by form before the loop starts, then constant.
 	identity  identity
@@ -69,14 +71,32 @@ func Start(cfg Config, sm StateMachine) (*Replica, error) {
 	r.writer.init()
 	if err := r.open(); err != nil {
 		r.cancel(err)
-		if r.lock != nil {
-			err = errors.Join(err, r.lock.Close())
-		}
-		return nil, err
+		return nil, errors.Join(err, r.abandon())
 	}
 	r.tasks.Add(1)
 	go r.run()
 	return r, nil
+}
+
+// abandon gives back what open had taken before it failed.
+func (r *Replica) abandon() (err error) {
+	if r.raftlog != nil {
+		err = r.raftlog.Close()
+	}
+	if r.cfg.Listener != nil {
+		err = errors.Join(err, ignoreClosed(r.cfg.Listener.Close()))
+	}
+	if r.lock != nil {
+		err = errors.Join(err, r.lock.Close())
+	}
+	return err
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 // open takes the directory, finds out who this server is, and lets its peers find it.
@@ -98,6 +118,9 @@ func (r *Replica) open() error {
 		}
 	}
 	if r.cfg.alone() {
+		if r.cfg.Listener != nil {
+			return ignoreClosed(r.cfg.Listener.Close()) // nobody is expected
+		}
 		return nil
 	}
 	r.info.Store(&peer.Probe{ClusterID: r.identity.ClusterID, RaftID: r.identity.RaftID, Members: membersOf(r.identity.Bootstrap)})
@@ -143,6 +166,7 @@ func (r *Replica) start() error {
 			break
 		}
 		r.identity.Origin = older.Known + 1
+		r.origin.Store(r.identity.Origin)
 		if err := r.identity.write(r.cfg.FS, r.cfg.Dir); err != nil {
 			return err
 		}
@@ -231,6 +255,9 @@ func (r *Replica) takeChunks(chunks []*node.Chunk) []*node.Chunk {
 // everyTick does what is due now and then.
 func (r *Replica) everyTick() {
 	r.tick++
+	if known := r.node.LaterOrigin(); known != 0 {
+		r.startLater(known)
+	}
 	if r.transport == nil {
 		return
 	}
@@ -243,6 +270,14 @@ func (r *Replica) everyTick() {
 	if r.tick%uint64(joinEvery/r.cfg.Tick+1) == 0 {
 		r.askToJoin()
 	}
+}
+
+// startLater stops a server of whose earlier incarnation a later start is on record: its clock was ahead. The next start goes on from there.
+func (r *Replica) startLater(known uint64) {
+	r.identity.Origin = known
+	err := r.identity.write(r.cfg.FS, r.cfg.Dir)
+	r.fatal(errors.Join(fmt.Errorf("replica: start this server again: before it lost its disk its clock was ahead, and only now is it known by how much: %w",
+		&node.OriginError{Known: known}), err))
 }
 
 // fatal stops the replica because it can't go on.
@@ -316,86 +351,120 @@ func (r *Replica) Shutdown(ctx context.Context) error {
 	return r.Close()
 }
 
-// TransferLeadership hands leadership to the member whose log is furthest and waits until it leads.
+// TransferLeadership hands leadership to the member whose log is furthest and waits until another leads. It tries again, perhaps with another
+// member, until ctx ends.
 func (r *Replica) TransferLeadership(ctx context.Context) error {
-	moved, leading := false, false
-	err := r.ask(ctx, func() {
-		if r.node != nil {
-			leading = r.node.Leadership().Leader == r.identity.RaftID
-			moved = r.node.Transfer()
-		}
-	})
-	switch {
-	case err != nil:
-		return err
-	case !leading:
-		return ErrNotLeader
-	case !moved:
-		return errors.New("replica: no other voter is connected and up to date")
-	}
 	poll := time.NewTicker(r.cfg.Tick)
 	defer poll.Stop()
-	for leading {
+	for round := 0; ; round++ {
+		h, err := ask(ctx, r, func() handOver { return r.handOver(round%transferTicks == 0) })
+		switch {
+		case err != nil:
+			return err
+		case h.stuck:
+			return errors.New("replica: no other voter is connected and up to date")
+		case !h.mine && round == 0:
+			return ErrNotLeader
+		case !h.mine && h.known:
+			return nil
+		}
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := r.ask(ctx, func() { l := r.node.Leadership(); leading = l.Leader == r.identity.RaftID || l.Leader == 0 }); err != nil {
-			return err
-		}
 	}
-	return nil
 }
 
-// Snapshot makes a snapshot of the present state and waits until it is written.
+// handOver is how far the handing over of leadership is.
+type handOver struct {
+	mine, known bool // who leads
+	stuck       bool // nobody can take over
+}
+
+// handOver begins to hand leadership over if begin is set and this member leads.
+func (r *Replica) handOver(begin bool) handOver {
+	if r.node == nil {
+		return handOver{}
+	}
+	leader := r.node.Leadership().Leader
+	h := handOver{mine: leader == r.identity.RaftID, known: leader != 0}
+	h.stuck = h.mine && begin && !r.node.Transfer()
+	return h
+}
+
+// Snapshot makes a snapshot of the present state, or of a later one, and waits until it is written.
 func (r *Replica) Snapshot(ctx context.Context) error {
 	poll := time.NewTicker(r.cfg.Tick)
 	defer poll.Stop()
-	var failed error
-	busy := true
-	first := true
-	for busy {
-		err := r.ask(ctx, func() {
-			if r.node == nil {
-				failed = errors.New("replica: the ensemble is not formed yet")
-			} else if first {
-				failed = r.node.TakeSnapshot()
-				r.node.Flush()
-			}
-			busy = failed == nil && r.node.Snapshotting()
-		})
-		if err != nil || failed != nil {
-			return errors.Join(err, failed)
+	s := snapshotRequest{}
+	for {
+		var err error
+		if s, err = ask(ctx, r, func() snapshotRequest { return r.advance(s) }); err != nil {
+			return err
 		}
-		first = false
+		if s.done || s.err != nil {
+			return s.err
+		}
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return nil
 }
 
-// Origin is the id of this server's origin stream: what Command.Origin says of its own commands.
-func (r *Replica) Origin() uint64 { return r.identity.Origin }
+// snapshotRequest is how far a call of Snapshot is.
+type snapshotRequest struct {
+	index   uint64 // that the snapshot has to reach; 0 at first
+	started bool
+	done    bool
+	err     error
+}
+
+// advance starts a snapshot when none is being written, for one that was under way already is too old.
+func (r *Replica) advance(s snapshotRequest) snapshotRequest {
+	if r.node == nil {
+		s.err = errors.New("replica: the ensemble is not formed yet")
+		return s
+	}
+	if s.index == 0 {
+		s.index, _ = r.node.Applied()
+	}
+	newest, writing, err := r.node.SnapshotStatus()
+	switch {
+	case newest >= s.index:
+		s.done = true
+	case writing:
+	case s.started && err != nil:
+		s.err = err
+	default:
+		s.started = true
+		s.err = r.node.TakeSnapshot()
+	}
+	return s
+}
+
+// Origin is the id of this server's origin stream: what Command.Origin says of its own commands. It is known for good once this server has
+// applied anything.
+func (r *Replica) Origin() uint64 { return r.origin.Load() }
 
 // Status is this member's account of itself and, on the leader, of the others.
 func (r *Replica) Status() Status {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	var s Status
-	err := r.ask(ctx, func() {
-		if r.node != nil {
-			s.Status = r.node.Status()
+	of, err := ask(ctx, r, func() node.Status {
+		if r.node == nil {
+			return node.Status{}
 		}
+		return r.node.Status()
 	})
-	if err != nil || s.RaftID == 0 {
+	if err != nil || of.RaftID == 0 {
 		if f := r.status.Load(); f != nil {
 			return *f
 		}
 	}
+	s := Status{Status: of}
 	for i := range s.Members {
 		if m := &s.Members[i]; m.PeerAddr == "" {
 			m.PeerAddr = r.cfg.Peers[m.ServerID]

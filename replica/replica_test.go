@@ -338,6 +338,8 @@ func TestStartRefusesWrongConfiguration(t *testing.T) {
 		{Config{ServerID: 1}, "Dir is required"},
 		{Config{Dir: t.TempDir()}, "ServerID is required"},
 		{Config{Dir: t.TempDir(), ServerID: 1, Peers: map[uint16]string{2: "x:1"}}, "lacks this server"},
+		{Config{Dir: t.TempDir(), ServerID: 1, Peers: map[uint16]string{0: "x:1", 1: "x:2"}}, "server 0"},
+		{Config{Dir: t.TempDir(), ServerID: 1, Tick: -1}, "negative"},
 		{Config{Dir: s.dir, ServerID: 2}, "belongs to server 1"},
 		{Config{Dir: s.dir, ServerID: 1, Peers: map[uint16]string{1: "127.0.0.1:0", 2: "127.0.0.1:1"}}, "started alone"},
 	} {

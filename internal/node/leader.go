@@ -127,6 +127,15 @@ func (n *Node) role(s raft.StateType) string {
 // State is the replicated state beside the state machine; it is not to be changed.
 func (n *Node) State() *State { return n.state }
 
+// LaterOrigin is not 0 when a later start of this server is on record than this one, by a clock that was ahead: nothing of this
+// one's stream is applied any more. The process has to start again with an origin above it.
+func (n *Node) LaterOrigin() uint64 {
+	if o := n.state.originOf(ServerOf(n.origin.id)); o > n.origin.id {
+		return o
+	}
+	return 0
+}
+
 // Applied is the index and the term of the last applied entry.
 func (n *Node) Applied() (index, term uint64) { return n.applied.index, n.applied.term }
 

@@ -49,6 +49,7 @@ type snapshots struct {
 	taking *Snapshot
 	ended  []View     // written, and to be closed once the state machine is restored
 	failed uint64     // tick of the last failure, to wait a while
+	err    error      // of the last attempt
 	out    []outgoing // being streamed to others
 }
 
@@ -73,7 +74,7 @@ func (n *Node) TakeSnapshot() error {
 		return nil
 	}
 	view, err := n.sm.View()
-	if err != nil {
+	if n.snap.err = err; err != nil {
 		n.snap.failed = n.ticks
 		return fmt.Errorf("node: view of the state machine at %d: %w", n.applied.index, err)
 	}
@@ -98,8 +99,10 @@ func (n *Node) plantShort(at position) position {
 	return at
 }
 
-// Snapshotting says whether a snapshot is being written.
-func (n *Node) Snapshotting() bool { return n.snap.taking != nil }
+// SnapshotStatus says at which index the newest snapshot is, whether another is being written, and why the last attempt failed if it did.
+func (n *Node) SnapshotStatus() (index uint64, writing bool, err error) {
+	return n.snap.index, n.snap.taking != nil, n.snap.err
+}
 
 // SnapshotTaken says how the writing of a snapshot ended; bytes is the size of its file.
 func (n *Node) SnapshotTaken(s *Snapshot, bytes int64, err error) {
@@ -107,7 +110,7 @@ func (n *Node) SnapshotTaken(s *Snapshot, bytes int64, err error) {
 	if n.snap.ended = append(n.snap.ended, s.view); !n.restoring {
 		n.closeViews()
 	}
-	if err != nil {
+	if n.snap.err = err; err != nil {
 		n.snap.failed = n.ticks
 		n.log.Error("a snapshot could not be written; the log grows until one can be", "index", s.Meta.GetIndex(), "error", err)
 		return
