@@ -123,6 +123,7 @@ type member struct {
 	log      *memoryLog
 	sm       *journal
 	dead     bool
+	restored []uint64
 	slow     bool // loads no snapshot for the time being
 	pending  []*raftlog.Record
 	restore  []uint64
@@ -268,7 +269,7 @@ func (m *member) work() bool {
 		if err != nil {
 			m.c.t.Fatal(err)
 		}
-		m.sm.loading = false
+		m.sm.loading, m.restored = false, append(m.restored, index)
 		m.node.Restored(index, state, 1)
 	}
 	m.restore = nil

@@ -60,3 +60,32 @@ func TestStateMachineIsLeftAloneWhileItIsRestored(t *testing.T) {
 	}
 	c.wantJournals(c.leader().sm.commands)
 }
+
+// The log that a member needs after a snapshot is kept while it loads it, although a newer snapshot is there. Otherwise a member that
+// loads slower than snapshots are made would never catch up.
+func TestLogAfterAPendingSnapshotIsKept(t *testing.T) {
+	c := newCluster(t, 3)
+	c.tick(10)
+	l, f := c.leader(), c.follower()
+	c.lag(f)
+	f.slow = true
+	c.tick(80)
+	if len(f.restore) != 1 {
+		t.Fatal("the member got no snapshot")
+	}
+	loading, before := f.restore[0], l.node.snap.index
+	for i := range 14 { // more than a snapshot is worth
+		l.submit(fmt.Sprint("more", i))
+		c.settle()
+		c.tick(1)
+	}
+	if l.node.snap.index == before {
+		t.Fatal("the leader made no newer snapshot")
+	}
+	f.slow = false
+	c.tick(20)
+	if !slices.Equal(f.restored, []uint64{loading}) {
+		t.Errorf("the member needed the snapshots at %d, want that at %d alone", f.restored, loading)
+	}
+	c.wantJournals(l.sm.commands)
+}

@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -139,13 +140,22 @@ func (n *Node) compact() {
 		to = min(to, o.index)
 	}
 	if n.lead == n.cfg.RaftID {
-		for _, p := range n.raw.Status().Progress {
-			if p.RecentActive && p.Match < to && n.storage.BytesSince(p.Match) <= n.cfg.KeepBytes {
-				to = p.Match
+		n.raw.WithProgress(func(_ uint64, _ raft.ProgressType, p tracker.Progress) {
+			if from, bytes := n.mayAskFor(&p); p.RecentActive && from < to && n.storage.BytesSince(from) <= bytes {
+				to = from
 			}
-		}
+		})
 	}
 	n.storage.Compact(to)
+}
+
+// mayAskFor is after which index a member may need the log, and how many bytes of it are worth keeping for that: for one that has got
+// a snapshot and is loading it, as much as is written until the next but one, or it would never catch up with a busy leader.
+func (n *Node) mayAskFor(p *tracker.Progress) (index uint64, bytes int64) {
+	if p.State != tracker.StateReplicate && p.Next > p.Match+1 {
+		return p.Next - 1, 2 * max(n.cfg.KeepBytes, n.cfg.SnapshotBytes, n.snap.bytes)
+	}
+	return p.Match, n.cfg.KeepBytes
 }
 
 // BootstrapIndex and BootstrapTerm are where the log of a formed ensemble begins: a snapshot of an empty state machine, of which there is no file.
