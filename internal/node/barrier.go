@@ -15,6 +15,7 @@ type barriers struct {
 	inflight  []Waiter
 	waiting   []Waiter
 	confirmed []confirmedBarrier // ascending by index
+	held      int                // waiters in all three
 }
 
 type confirmedBarrier struct {
@@ -24,9 +25,10 @@ type confirmedBarrier struct {
 
 // Barrier calls w once everything that was committed anywhere when Barrier was called is applied here. It waits for as long as there is no leader.
 func (n *Node) Barrier(w Waiter) error {
-	if len(n.barriers.waiting) >= maxBarrierWaiters {
+	if n.barriers.held >= maxBarrierWaiters {
 		return ErrBusy
 	}
+	n.barriers.held++
 	n.barriers.waiting = append(n.barriers.waiting, w)
 	return nil
 }
@@ -87,6 +89,7 @@ func (n *Node) releaseBarriers() {
 	for len(b.confirmed) > 0 && b.confirmed[0].index <= n.applied.index {
 		waiters := b.confirmed[0].waiters
 		b.confirmed = b.confirmed[1:]
+		b.held -= len(waiters)
 		for _, w := range waiters {
 			w.Done(nil, nil)
 		}

@@ -21,7 +21,7 @@ const (
 	// retransmitTicks is how long an origin waits for progress before it sends everything unacknowledged again, and how
 	// long a barrier waits for its ReadIndex before it asks again.
 	retransmitTicks = 25
-	// maxBarrierWaiters bounds the barriers that wait for the one in flight.
+	// maxBarrierWaiters bounds the barriers that wait: for the one in flight, in it, or for their index to be applied.
 	maxBarrierWaiters = 1 << 16
 	// maxMembers bounds the members of an ensemble.
 	maxMembers = 64

@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"gopherwood/internal/raftlog"
 )
 
 // follower returns some member that does not lead.
@@ -88,4 +92,51 @@ func TestLogAfterAPendingSnapshotIsKept(t *testing.T) {
 		t.Errorf("the member needed the snapshots at %d, want that at %d alone", f.restored, loading)
 	}
 	c.wantJournals(l.sm.commands)
+}
+
+// Barriers are bounded however far they have come: those that are confirmed wait as long as a snapshot is loaded.
+func TestBarriersAreBounded(t *testing.T) {
+	c := newCluster(t, 3)
+	c.tick(10)
+	f := c.follower()
+	c.lag(f)
+	f.slow = true
+	c.tick(80)
+	taken := 0
+	for ; taken <= maxBarrierWaiters; taken++ {
+		if f.node.Barrier(&result{}) == ErrBusy {
+			break
+		}
+		if taken%(maxBarrierWaiters/8) == 0 {
+			c.tick(1)
+		}
+	}
+	if taken != maxBarrierWaiters {
+		t.Errorf("%d barriers wait, want a bound of %d", taken, maxBarrierWaiters)
+	}
+	f.slow = false
+	c.tick(5)
+	if err := f.node.Barrier(&result{}); err != nil {
+		t.Errorf("a barrier after the others were released: %v", err)
+	}
+}
+
+// A leader whose disk is full tries again now and then, not whenever a member asks for a snapshot.
+func TestFailedSnapshotIsNotTakenAgainAtOnce(t *testing.T) {
+	c := newCluster(t, 3)
+	c.tick(10)
+	l := c.leader()
+	l.submit("a")
+	c.settle()
+	if err := l.node.TakeSnapshot(); err != nil {
+		t.Fatal(err)
+	}
+	s := l.snapshot[0]
+	l.snapshot = nil
+	l.node.SnapshotTaken(s, 0, raftlog.ErrNoSpace)
+	to := c.follower().id
+	l.node.sendSnapshot(&pb.Message{To: &to, Snapshot: &pb.Snapshot{Metadata: &pb.SnapshotMetadata{Index: new(uint64(BootstrapIndex))}}})
+	if len(l.snapshot) > 0 {
+		t.Error("another snapshot is taken right after one failed")
+	}
 }

@@ -57,9 +57,11 @@ type snapshots struct {
 // snapshotRetryTicks is how long the node waits after a snapshot could not be written, for want of space for example.
 const snapshotRetryTicks = 500
 
+func (s *snapshots) resting(tick uint64) bool { return s.failed != 0 && tick-s.failed < snapshotRetryTicks }
+
 // maybeSnapshot starts a snapshot when the log since the last one has outgrown the bound, so that a log is at most as long as twice what it describes.
 func (n *Node) maybeSnapshot() {
-	if n.snap.failed != 0 && n.ticks-n.snap.failed < snapshotRetryTicks {
+	if n.snap.resting(n.ticks) {
 		return
 	}
 	if n.storage.BytesSince(n.snap.index) > max(n.cfg.SnapshotBytes, n.snap.bytes) {
@@ -171,6 +173,9 @@ func (n *Node) sendSnapshot(m *pb.Message) {
 	index := meta.GetIndex()
 	if index <= BootstrapIndex || !inConfState(meta.GetConfState(), m.GetTo()) {
 		n.raw.ReportSnapshot(m.GetTo(), raft.SnapshotFailure)
+		if n.snap.resting(n.ticks) {
+			return
+		}
 		if err := n.TakeSnapshot(); err != nil {
 			n.log.Warn("no snapshot can be taken for a member that needs one", "error", err)
 		}
