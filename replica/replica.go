@@ -389,7 +389,7 @@ func (r *Replica) handOver(begin bool) handOver {
 	}
 	leader := r.node.Leadership().Leader
 	h := handOver{mine: leader == r.identity.RaftID, known: leader != 0}
-	h.stuck = h.mine && begin && !r.node.Transfer()
+	h.stuck = h.mine && begin && !r.node.Transfer() || !h.known && !r.node.QuorumConnected()
 	return h
 }
 
