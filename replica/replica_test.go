@@ -378,9 +378,8 @@ func BenchmarkAlone(b *testing.B) {
 	b.ReportAllocs()
 	var wg sync.WaitGroup
 	data := number(1)
-	w := waiterFunc(func(any, error) { wg.Done() })
 	slots := make(chan struct{}, 256)
-	w = func(any, error) { <-slots; wg.Done() }
+	w := waiterFunc(func(any, error) { <-slots; wg.Done() })
 	for b.Loop() {
 		wg.Add(1)
 		slots <- struct{}{}

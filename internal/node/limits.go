@@ -1,6 +1,6 @@
 package node
 
-// The bounds of the package. Those in ticks are multiplied by Config.TickMs for milliseconds.
+// The bounds of the package. How long a tick is, is the driver's matter; the numbers are meant for 20 ms.
 const (
 	// maxEntryBytes ends a batch: the leader closes an entry once it holds that much. One command may exceed it alone.
 	maxEntryBytes = 512 << 10
@@ -16,8 +16,6 @@ const (
 	MaxIntakeBytes = 64 << 20
 	// MaxOriginBytes bounds an origin's commands that are submitted and not yet applied. The driver stops taking proposals there.
 	MaxOriginBytes = 8 << 20
-	// maxOriginMessageBytes cuts what is sent to the leader in one message.
-	maxOriginMessageBytes = 1 << 20
 	// retransmitTicks is how long an origin waits for progress before it sends everything unacknowledged again, and how
 	// long a barrier waits for its ReadIndex before it asks again.
 	retransmitTicks = 25

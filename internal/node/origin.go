@@ -74,7 +74,7 @@ func (n *Node) sendOrigin() {
 	}
 }
 
-// sendChunk sends one chunk; a very large one is one message too, which the driver prevents by cutting at maxOriginMessageBytes.
+// sendChunk sends one chunk as one message. The driver bounds a chunk, so that it stays below peer.MaxMessageBytes.
 func (n *Node) sendChunk(c *Chunk) bool {
 	n.outOrigin = peer.Message{
 		Kind: peer.KindOrigin, From: n.cfg.RaftID, To: n.lead,

@@ -57,7 +57,9 @@ type snapshots struct {
 // snapshotRetryTicks is how long the node waits after a snapshot could not be written, for want of space for example.
 const snapshotRetryTicks = 500
 
-func (s *snapshots) resting(tick uint64) bool { return s.failed != 0 && tick-s.failed < snapshotRetryTicks }
+func (s *snapshots) resting(tick uint64) bool {
+	return s.failed != 0 && tick-s.failed < snapshotRetryTicks
+}
 
 // maybeSnapshot starts a snapshot when the log since the last one has outgrown the bound, so that a log is at most as long as twice what it describes.
 func (n *Node) maybeSnapshot() {
