@@ -272,7 +272,7 @@ func (s *Server) adminVoters(o *object) {
 	view := map[uint64]any{}
 	for _, m := range s.cfg.Members {
 		host := m.PeerAddr[:max(0, strings.LastIndexByte(m.PeerAddr, ':'))]
-		view[m.ID] = map[string]any{"server_addresses": []string{m.PeerAddr}, "election_addresses": []string{host + ":" + m.ElectPort},
+		view[m.ID] = map[string]any{"server_addresses": []string{m.PeerAddr}, "election_addresses": []string{host + ":" + m.electPort()},
 			"client_address": known[m.ID], "learner_type": map[bool]string{false: "participant", true: "observer"}[m.Observer]}
 	}
 	o.put("current_config", view)

@@ -200,3 +200,18 @@ func TestReaping(t *testing.T) {
 		t.Errorf("container %v, TTL node %v, container that never had a child %v", there("/c"), there("/t"), there("/never"))
 	}
 }
+
+func TestElectPort(t *testing.T) {
+	for _, tc := range []struct {
+		m    Member
+		want string
+	}{
+		{Member{PeerAddr: "h:2888", ElectPort: "4000"}, "4000"},
+		{Member{PeerAddr: "h:2888"}, "3888"},
+		{Member{PeerAddr: "[::1]:65000"}, "64000"},
+	} {
+		if got := tc.m.electPort(); got != tc.want {
+			t.Errorf("%+v: %s", tc.m, got)
+		}
+	}
+}

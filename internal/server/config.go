@@ -14,7 +14,7 @@ import (
 type Member struct {
 	ID         uint64
 	PeerAddr   string // "host:port" on which the members talk to each other
-	ElectPort  string // second port of a server.N line; "" means the first
+	ElectPort  string // second port of a server.N line, shown to clients and used for nothing; "" makes one up
 	ClientAddr string // "host:port" for clients; "" if the member has to say it
 	Observer   bool
 }

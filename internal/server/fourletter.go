@@ -223,7 +223,7 @@ func (s *Server) configuration() []field {
 		if m.ID == s.cfg.ID {
 			_, peer, _ := net.SplitHostPort(m.PeerAddr)
 			all = append(all, field{"initLimit", "", s.cfg.InitLimit}, field{"syncLimit", "", s.cfg.SyncLimit},
-				field{"electionAlg", "", 3}, field{"electionPort", "", m.ElectPort}, field{"quorumPort", "", peer}, field{"peerType", "", 0})
+				field{"electionAlg", "", 3}, field{"electionPort", "", m.electPort()}, field{"quorumPort", "", peer}, field{"peerType", "", 0})
 		}
 	}
 	return all

@@ -173,20 +173,31 @@ const (
 func configLines(members []Member, clientAddrs map[uint64]string) string {
 	var b strings.Builder
 	for _, m := range slices.SortedFunc(slices.Values(members), func(a, b Member) int { return int(a.ID) - int(b.ID) }) {
-		role, elect := "participant", m.ElectPort
+		role := "participant"
 		if m.Observer {
 			role = "observer"
 		}
-		if elect == "" {
-			elect = m.PeerAddr[strings.LastIndexByte(m.PeerAddr, ':')+1:]
-		}
-		b.WriteString("server." + strconv.FormatUint(m.ID, 10) + "=" + m.PeerAddr + ":" + elect + ":" + role)
+		b.WriteString("server." + strconv.FormatUint(m.ID, 10) + "=" + m.PeerAddr + ":" + m.electPort() + ":" + role)
 		if addr := clientAddrs[m.ID]; addr != "" {
 			b.WriteString(";" + addr)
 		}
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// electPort is the second port of a member's line. There is none here, but ZooKeeper's classes, which Curator reads the
+// line with, want one that differs from the first (QuorumServer.initializeWithAddressString).
+func (m *Member) electPort() string {
+	if m.ElectPort != "" {
+		return m.ElectPort
+	}
+	const usual = 3888 - 2888
+	port, _ := strconv.Atoi(m.PeerAddr[strings.LastIndexByte(m.PeerAddr, ':')+1:]) // 0 if it has none
+	if port += usual; port > 65535 {
+		port -= 2 * usual
+	}
+	return strconv.Itoa(port)
 }
 
 // parseConfig reads back the client addresses and the version that configLines wrote.
