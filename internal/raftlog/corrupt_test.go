@@ -12,9 +12,9 @@ import (
 	"gopherwood/internal/vfs"
 )
 
-// damaged is a log of ten entries of one batch each, 2 to 11, of one block but for entry 6, which has three. The first segment has room for four
-// batches, so that 6 is the first of the second. All is durable; the watermark says so up to entry 9 or, marked, to the end.
-func damaged(t *testing.T, direct bool, marked bool) *harness {
+// damaged is a log of ten entries of one batch each, 2 to 11, of one block but for entry 6, which has three. The first segment has room for five
+// batches, so that 6 is the first of the second. All is durable; the watermark says so up to the entry marked, 0: for none.
+func damaged(t *testing.T, direct bool, marked uint64) *harness {
 	t.Helper()
 	mem := vfs.NewMem(1)
 	mem.SetDirect(direct)
@@ -26,7 +26,7 @@ func damaged(t *testing.T, direct bool, marked bool) *harness {
 			size = 2*blockSize + 100
 		}
 		h.append(i, 1, size)
-		if i == 9 || marked {
+		if i == marked {
 			h.watermark()
 		}
 	}
@@ -73,7 +73,7 @@ var damages = []struct {
 // a torn write, unless the watermark says so.
 func TestCorruption(t *testing.T) {
 	for _, d := range damages {
-		for _, marked := range []bool{false, true} {
+		for _, marked := range []uint64{0, 9, 11} {
 			for index := uint64(2); index <= 11; index++ {
 				for _, direct := range []bool{false, true} {
 					h := damaged(t, direct, marked)
@@ -91,7 +91,7 @@ func TestCorruption(t *testing.T) {
 						if err != nil {
 							t.Errorf("%s: %v", what, err)
 						}
-					case index == 11 && !marked:
+					case index == 11 && marked < 11:
 						if err != nil {
 							t.Errorf("%s: %v", what, err)
 						} else if last, _ := l.LastIndex(); last != 10 {
@@ -139,7 +139,7 @@ func must(t *testing.T, err error) {
 // Blocks after a batch's first are damaged too: entry 6 has three.
 func TestCorruptionWithinABatch(t *testing.T) {
 	for block := int64(0); block < 3; block++ {
-		h := damaged(t, true, true)
+		h := damaged(t, true, 11)
 		name, off := h.where(6)
 		must(t, h.mem.Zero(name, off+block*blockSize, vfs.SectorSize))
 		var corrupt *CorruptError
@@ -178,7 +178,7 @@ func TestCorruptFiles(t *testing.T) {
 		}, segment(1)},
 		{"another server's log", func(h *harness) error { h.o.Identity[3]++; return nil }, segment(1)},
 	} {
-		h := damaged(t, true, false)
+		h := damaged(t, true, 9)
 		must(t, c.do(h))
 		l, err := Open(h.mem, dir, h.o)
 		var corrupt *CorruptError
@@ -242,7 +242,7 @@ func TestRecycledSegmentStaysDead(t *testing.T) {
 
 // An entry that was readable when the log was opened and rots afterwards is not handed out.
 func TestRotUnderneath(t *testing.T) {
-	h := damaged(t, true, true)
+	h := damaged(t, true, 11)
 	h.open()
 	name, off := h.where(4)
 	must(t, h.mem.FlipBit(name, off+batchHeaderSize+2, 2))
@@ -253,5 +253,121 @@ func TestRotUnderneath(t *testing.T) {
 	var corrupt *CorruptError
 	if _, err := h.log.Entries(2, 12, 1<<20); !errors.As(err, &corrupt) || corrupt.File != name || corrupt.Offset != off {
 		t.Errorf("reading it: %v", err)
+	}
+}
+
+// forge rewrites the header of an entry's batch, its checksum included.
+func (h *harness) forge(t *testing.T, index uint64, change func(b *batchHeader)) {
+	t.Helper()
+	name, off := h.where(index)
+	f, err := h.mem.Open(name)
+	must(t, err)
+	b := make([]byte, batchHeaderSize)
+	_, err = f.ReadAt(b, off)
+	must(t, err)
+	var header batchHeader
+	seed := h.log.writer.seed
+	if !header.parse(b, seed) {
+		t.Fatal("no batch there")
+	}
+	change(&header)
+	header.put(b, h.o.Identity.seed())
+	must(t, h.mem.Scribble(name, off, b))
+}
+
+// A batch whose own checksums are right is refused all the same if it isn't the one that belongs there.
+func TestMisplacedBatch(t *testing.T) {
+	for name, change := range map[string]func(b *batchHeader){
+		"segment": func(b *batchHeader) { b.segment++ },
+		"number":  func(b *batchHeader) { b.seq++ },
+		"chain":   func(b *batchHeader) { b.prevCRC ^= 1 },
+		"epoch":   func(b *batchHeader) { b.epoch-- },
+		"place":   func(b *batchHeader) { b.prev.index-- },
+		"term":    func(b *batchHeader) { b.prev.term++ },
+	} {
+		h := damaged(t, true, 9)
+		h.forge(t, 4, change)
+		var corrupt *CorruptError
+		if _, err := Open(h.mem, dir, h.o); !errors.As(err, &corrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	h := damaged(t, true, 9)
+	ours := h.o.Identity
+	h.o.Identity[1]++
+	h.forge(t, 4, func(*batchHeader) {}) // as another server would have written it
+	h.o.Identity = ours
+	var corrupt *CorruptError
+	if _, err := Open(h.mem, dir, h.o); !errors.As(err, &corrupt) {
+		t.Errorf("another log's batch: %v", err)
+	}
+}
+
+// That a log was closed says nothing about what was written after it was opened again, nor that its end is there.
+func TestCorruptionAfterClose(t *testing.T) {
+	for _, index := range []uint64{11, 12, 14} {
+		h := damaged(t, true, 0)
+		h.close()
+		if index > 11 {
+			h.open()
+			h.append(12, 1, 20)
+			h.append(13, 1, 20)
+			h.append(14, 1, 20)
+			h.append(15, 1, 20)
+		}
+		name, off := h.where(index)
+		must(t, h.mem.Zero(name, off, vfs.SectorSize))
+		var corrupt *CorruptError
+		if _, err := Open(h.mem, dir, h.o); !errors.As(err, &corrupt) || corrupt.Offset != off {
+			t.Errorf("entry %d: %v", index, err)
+		}
+	}
+}
+
+// A batch that was cut because the one before it was torn stays cut, also when that one is written again, bit by bit the same.
+func TestCutBatchStaysCut(t *testing.T) {
+	h := newHarness(t, vfs.NewMem(1), Options{})
+	h.bootstrap()
+	h.append(2, 1, 10)
+	torn, after := h.entries(3, 1, 10), h.entries(4, 1, 10)
+	h.write(&Record{Entries: torn})
+	off := h.log.writer.off
+	h.write(&Record{Entries: after})
+	name := path.Join(dir, h.log.writer.cur.name)
+	must(t, h.mem.Zero(name, off-blockSize, vfs.SectorSize)) // it did not reach the disk, the one after it did
+	for range 3 {
+		h.open()
+		if r := h.log.Recovered(); h.log.terms.last != 2 || r.Batches != 2 {
+			t.Fatalf("the log ends at %d, recovered %+v", h.log.terms.last, r)
+		}
+		h.write(&Record{Entries: torn})
+		h.open()
+		if h.log.terms.last != 3 {
+			t.Fatalf("the log ends at %d", h.log.terms.last)
+		}
+		must(t, h.mem.Zero(name, off-blockSize, vfs.SectorSize))
+		h.states = h.states[:1]
+		h.states[0].ents = h.states[0].ents[:1]
+		must(t, h.mem.Zero(path.Join(dir, watermarkName), int64(h.log.mark.counter%2)*blockSize, blockSize)) // it says that 3 is durable
+	}
+}
+
+// The watermark's slots are written in turns: the loss of the newer one leaves the older.
+func TestWatermarkSlots(t *testing.T) {
+	h := damaged(t, true, 11)
+	h.append(12, 1, 10)
+	h.watermark()
+	for n, want := range []uint64{12, 11, 0} { // the last one is from when the log was made
+		if n > 0 {
+			must(t, h.mem.Zero(path.Join(dir, watermarkName), int64((h.log.mark.counter-uint64(n)+1)%2)*blockSize, blockSize))
+		}
+		m, err := openWatermark(h.log.segs, h.log.writer.seed)
+		if corrupt := (*CorruptError)(nil); want == 0 && errors.As(err, &corrupt) {
+			continue
+		}
+		must(t, err)
+		if m.seq != want {
+			t.Errorf("with %d slots lost: %d, want %d", n, m.seq, want)
+		}
 	}
 }

@@ -98,6 +98,24 @@ var scripts = []struct {
 		h.snapshot(5, 5)
 		h.prepare()
 	}},
+	{"replaced after a vote that begins the log", func(h *harness) {
+		h.append(2, 5, 5000)
+		h.hard = hardState{term: 2, vote: 2, commit: 4}
+		h.write(&Record{HardState: h.hardState()})
+		h.sync()
+		h.append(5, 1, 1000)
+		h.tell(1)
+		h.snapshot(4, 4)
+		h.prepare()
+	}},
+	{"commit index only, then a snapshot", func(h *harness) {
+		h.append(2, 3, 10)
+		h.hard.commit = 4
+		h.write(&Record{HardState: h.hardState()})
+		h.sync()
+		h.tell(1)
+		h.snapshot(3, 3)
+	}},
 	{"replaced within a batch after what is recycled", func(h *harness) {
 		h.append(2, 5, 5000)
 		h.hard.commit = 5

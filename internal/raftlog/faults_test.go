@@ -190,14 +190,15 @@ func TestPartialFilesAreRemoved(t *testing.T) {
 	mem := vfs.NewMem(1)
 	h := newHarness(t, mem, smallSegments)
 	h.bootstrap()
-	for _, name := range []string{"0000000000000009.1.tmp", "0000000000000002.tmp"} {
-		_, err := mem.Create(path.Join(dir, name))
+	for _, name := range []string{"0000000000000009.1.tmp", "0000000000000002.tmp", "0000000000000007.log"} {
+		f, err := mem.Create(path.Join(dir, name))
 		must(t, err)
+		must(t, f.Truncate(3*blockSize))
 	}
 	h.open()
 	names, err := mem.List(dir)
 	must(t, err)
-	if strings.Contains(strings.Join(names, " "), tmpSuffix) {
+	if got := strings.Join(names, " "); strings.Contains(got, tmpSuffix) || strings.Contains(got, "7.log") {
 		t.Errorf("still there: %v", names)
 	}
 	if _, err := h.log.OpenSnapshot(9); !errors.Is(err, fs.ErrNotExist) {

@@ -196,6 +196,29 @@ func TestEntriesAreNotOverwritten(t *testing.T) {
 	}
 }
 
+// Of a batch only those records count that the log was told of: a later one may replace what an earlier one says.
+func TestPartOfABatch(t *testing.T) {
+	l, err := Open(vfs.NewMem(1), dir, Options{CacheBytes: 1})
+	must(t, err)
+	put(t, l, &Record{Snapshot: meta(1, 1), HardState: hard(1, 0, 1)})
+	recs := []*Record{{Entries: entries(1, 2, 3, 30)}, {Entries: entries(2, 3, 3, 30)}, {Entries: entries(3, 2, 1, 30)}}
+	must(t, l.Writer().Write(recs))
+	must(t, l.Writer().Sync())
+	for i, want := range [][]uint64{{1, 1, 1}, {1, 2, 2, 2}, {3}} {
+		l.Stable(recs[i])
+		got, err := l.Entries(2, uint64(2+len(want)), math.MaxUint64)
+		must(t, err)
+		for j, e := range got {
+			if e.GetTerm() != want[j] || !strings.Contains(string(e.Data), fmt.Sprintf("of term %d ", want[j])) {
+				t.Errorf("after %d records entry %d is %.30q of term %d, want term %d", i+1, 2+j, e.Data, e.GetTerm(), want[j])
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("after %d records: %d entries, want %d", i+1, len(got), len(want))
+		}
+	}
+}
+
 func TestCacheIsBounded(t *testing.T) {
 	l, err := Open(vfs.NewMem(1), dir, Options{CacheBytes: 10_000})
 	must(t, err)

@@ -225,6 +225,7 @@ func twoSnapshots(t *testing.T, compact uint64) *harness {
 	}
 	h.hard.commit = 6
 	h.write(&Record{HardState: h.hardState()})
+	h.sync()
 	h.tell(1)
 	h.snapshot(3, 3)
 	h.snapshot(6, compact)
@@ -276,15 +277,30 @@ func TestOldSnapshotsGo(t *testing.T) {
 	h := twoSnapshots(t, 3)
 	h.hard.commit = 8
 	h.write(&Record{HardState: h.hardState()})
+	h.sync()
 	h.tell(1)
 	h.snapshot(8, 6)
 	h.prepare()
-	names, err := h.mem.List(dir)
-	must(t, err)
-	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, snapSuffix) })
-	if want := []string{seqName(6, snapSuffix), seqName(8, snapSuffix)}; !slices.Equal(names, want) {
-		t.Errorf("there are %v, want %v", names, want)
+	check := func(want ...uint64) {
+		t.Helper()
+		names, err := h.mem.List(dir)
+		must(t, err)
+		var got []uint64
+		for _, name := range names {
+			if index, ok := parseName(name, snapSuffix); ok {
+				got = append(got, index)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("there are snapshots %d, want %d", got, want)
+		}
 	}
+	check(6, 8)
+	h.install(30, 0)
+	h.sync()
+	h.tell(1)
+	h.prepare()
+	check(8, 30)
 }
 
 // A snapshot that came but that the log was never told of is not the log's.
