@@ -116,6 +116,9 @@ func (w *waiter) Done(result any, err error) {
 		s.fail("server %d: the waiter of command %d gets the result of command %d of %x", p.srv.id, w.seq, c.seq, c.origin)
 	}
 	s.ghost.acknowledged(c.index, c.term)
+	if s.o.onAck != nil {
+		s.o.onAck(s, c.term)
+	}
 	if out.expired && w.client != nil && w.client.session == w.session {
 		s.clients++
 		w.client.session = s.clients

@@ -17,6 +17,10 @@ type Options struct {
 	Workload string // "ledger" or "tree"; "": drawn
 	Bugs     Bugs
 	Trace    io.Writer // every event as it happens; nil: only the tail of a failure
+
+	tune  func(*params)                    // changes what was drawn, for a story
+	story func(*simulation)                // schedules what happens in it
+	onAck func(s *simulation, term uint64) // is told of every command answered, with its entry's term
 }
 
 // Bugs are planted by a test to see that they are found. The node has more (node.PlantBug, with the build tag planted).
@@ -145,6 +149,9 @@ func Run(o Options) *Result {
 	s.faults, s.netRand, s.diskRand = newRandom(o.Seed, 1), newRandom(o.Seed, 2), newRandom(o.Seed, 3)
 	s.clientRand, s.timeRand = newRandom(o.Seed, 4), newRandom(o.Seed, 5)
 	s.p = drawParams(newRandom(o.Seed, 0), &o)
+	if o.tune != nil {
+		o.tune(&s.p)
+	}
 	s.ghost = newGhost(s)
 	r := &Result{Seed: o.Seed, Params: s.p.String()}
 	r.Violation = s.run(&r.Events)
@@ -191,6 +198,9 @@ func (s *simulation) build() {
 		s.after(s.timeRand.between(0, 100*millisecond), v.start)
 	}
 	s.scheduleFaults()
+	if s.o.story != nil {
+		s.o.story(s)
+	}
 }
 
 // after schedules something that no process owns.

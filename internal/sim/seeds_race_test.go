@@ -1,0 +1,6 @@
+//go:build race
+
+package sim
+
+// defaultSeeds is smaller under the race detector, which takes ten times as long and has one goroutine to watch.
+const defaultSeeds = 20
