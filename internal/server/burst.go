@@ -64,6 +64,10 @@ func (r *run) request(frame []byte) error {
 		return &badRequest{"it sent a request without a header", err}
 	}
 	c := r.c
+	if h.Type != zk.OpPing && c.movedNs.Load() != 0 {
+		r.release()
+		return c.refuse(reasonMoved)
+	}
 	body := frame[d.Offset():]
 	c.srv.stats.ops[slotOf(h.Type)].Add(1)
 	switch classOf(h.Type) {

@@ -41,7 +41,8 @@ type conn struct {
 	werr error
 
 	// atomic
-	heard atomic.Bool // since the last report to the leader
+	heard   atomic.Bool  // since the last report to the leader
+	movedNs atomic.Int64 // now() when another server took the session over; 0: none did
 
 	// owned by the loop
 	dirty bool
@@ -299,6 +300,9 @@ func (c *conn) explain(err error) {
 
 // reasonQuiet kills a connection without a line in the log: the end was asked for, or announced elsewhere.
 const reasonQuiet = "quiet"
+
+// reasonMoved kills a connection through which a session is used that belongs to another server now.
+const reasonMoved = "its session has moved to another server"
 
 // badRequest is an input that no client of the protocol sends.
 type badRequest struct {

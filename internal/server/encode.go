@@ -91,7 +91,7 @@ func (e *encoder) members(d *wire.Decoder) error {
 func (c *conn) answerWrite(r *request, res *tree.Result) bool {
 	if res.Code == zk.ErrSessionMoved {
 		// Another server has the session, so its client must not be misled by an answer from here (FinalRequestProcessor).
-		c.killLocked("its session has moved to another server")
+		c.killLocked(reasonMoved)
 		return false
 	}
 	out := c.outLocked()

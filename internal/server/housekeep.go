@@ -34,7 +34,7 @@ func (s *Server) Housekeep(age time.Duration) {
 	for _, c := range h.conns {
 		if c.heard.Swap(false) {
 			c.mu.Lock()
-			if c.state == stateOpen && !c.dead {
+			if c.state == stateOpen && !c.dead && c.movedNs.Load() == 0 {
 				h.heard = append(h.heard, c.session)
 			}
 			c.mu.Unlock()
@@ -58,6 +58,8 @@ func (s *Server) inspect(c *conn, age, leaderless time.Duration) {
 		c.overdue = true
 	case c.state != stateOpen && age-time.Duration(c.acceptNs) > s.cfg.HandshakeTimeout:
 		c.killLocked("it has not finished its handshake in time")
+	case c.movedNs.Load() != 0 && age-time.Duration(c.movedNs.Load()) > ms(c.timeoutMs):
+		c.killLocked(reasonQuiet) // nobody misses it
 	case c.state == stateOpen && leaderless > ms(c.timeoutMs):
 		c.killLocked("there has been no leader for as long as its session's timeout")
 	}

@@ -148,15 +148,15 @@ func (s *Server) Apply(c node.Command) any {
 	return res
 }
 
-// attached notes a session's new owner. A connection that it still has here, if the new one is elsewhere, is closed.
+// attached notes a session's new owner. A connection that it still has here, if the new one is elsewhere, is left alone until
+// it asks for something: its client is most likely gone, and if it is not, it would come back at once and take the session back.
 func (s *Server) attached(info *tree.SessionInfo, origin uint64) {
 	s.lead.live.Add(info.ID, info.TimeoutMs)
 	if origin == s.origin() {
 		return
 	}
 	if c := s.sessionConn(info.ID); c != nil {
-		s.log.Info("a client has moved to another server", "client", c, "session", hex(info.ID))
-		c.kill(reasonQuiet)
+		c.movedNs.CompareAndSwap(0, s.now())
 	}
 }
 

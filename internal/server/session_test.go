@@ -132,6 +132,37 @@ func TestMove(t *testing.T) {
 	moved.must(zk.OpSetData, setReq("/a", "2"))
 }
 
+// TestLeftBehind: the connection that a session has left stays open, so that its client, if there is one, does not come back to
+// fight for the session; until it asks for something, or for as long as the session's timeout.
+func TestLeftBehind(t *testing.T) {
+	e := newEnsemble(t, 2, nil)
+	s := e.members[0].server
+	move := func() (old, moved *rawClient) {
+		old = e.client(0)
+		moved = newClient(t, e.dial(1))
+		moved.session, moved.passwd = old.session, old.passwd
+		moved.connect()
+		e.quiet()
+		return old, moved
+	}
+	for name, ask := range map[string]func(c *rawClient){
+		"read":  func(c *rawClient) { c.send(zk.OpExists, &wire.ExistsRequest{Path: "/"}) },
+		"write": func(c *rawClient) { c.send(zk.OpSetData, setReq("/", "x")) },
+		"close": func(c *rawClient) { c.send(zk.OpCloseSession, nil) },
+		"time":  func(*rawClient) { s.Housekeep(time.Duration(s.now()) + 11*time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			old, moved := move()
+			old.must(zk.OpPing, nil)
+			s.Housekeep(time.Duration(s.now()))
+			old.must(zk.OpPing, nil)
+			ask(old)
+			old.ended()
+			moved.must(zk.OpSetData, setReq("/", "y"))
+		})
+	}
+}
+
 func TestCloseSession(t *testing.T) {
 	e := newEnsemble(t, 2, nil)
 	c, other := e.client(0), e.client(1)
