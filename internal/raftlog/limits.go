@@ -15,9 +15,9 @@ const (
 	// keepBufferBytes is the largest write buffer that is kept from one Write to the next.
 	keepBufferBytes = 8 << 20
 	// fillBytes is how much of a new segment is zeroed at a time.
-	fillBytes = 1 << 20
+	fillBytes = 256 << 10
 	// fillSyncBytes is how much of it is written between two syncs where writes are not durable at once.
-	fillSyncBytes = 8 << 20
+	fillSyncBytes = 1 << 20
 	// maxFree is how many segments are kept to be recycled.
 	maxFree = 2
 	// scanBytes is how much is read at a time when the log is opened.
