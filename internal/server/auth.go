@@ -20,7 +20,7 @@ const (
 var (
 	errScheme            = errors.New("no such scheme; digest and ip are known")
 	errNoCredentials     = errors.New("no credentials")
-	errTooManyIdentities = errors.New("too many identities on one connection")
+	errTooManyIdentities = errors.New("too many or too long identities on one connection")
 )
 
 // authenticate is the identities that an auth request proves.
@@ -47,4 +47,11 @@ func digestID(userPassword string) string {
 	user, _, _ := strings.Cut(userPassword, ":")
 	sum := sha1.Sum([]byte(userPassword))
 	return user + ":" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+func identityBytes(ids []zk.ID) (n int) {
+	for _, id := range ids {
+		n += len(id.Scheme) + len(id.ID)
+	}
+	return n
 }

@@ -131,8 +131,13 @@ func TestLengthAllocatesNothing(t *testing.T) {
 	in := inbox{}
 	in.acquire(s)
 	in.end = copy(in.buf, "\x00\x0f\xff\xff")
+	grow := func(want int) {
+		if err := in.makeRoom(s, want); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for range 100 {
-		in.makeRoom(s, 0xfffff)
+		grow(0xfffff)
 	}
 	if len(in.buf) != readBufferBytes {
 		t.Fatalf("a buffer of %d", len(in.buf))
@@ -140,11 +145,39 @@ func TestLengthAllocatesNothing(t *testing.T) {
 	size := len(in.buf)
 	for in.end < 0xfffff { // as bytes come, it doubles
 		in.end = len(in.buf)
-		in.makeRoom(s, 0xfffff+4)
+		grow(0xfffff + 4)
 		if len(in.buf) > 2*size || len(in.buf) > 0xfffff+4 {
 			t.Fatalf("grew from %d to %d", size, len(in.buf))
 		}
 		size = len(in.buf)
+	}
+	if n := s.inTotal.Load(); n != int64(size) {
+		t.Errorf("%d bytes are counted for a buffer of %d", n, size)
+	}
+	in.release(s)
+	if n := s.inTotal.Load(); n != 0 {
+		t.Errorf("%d bytes are counted for nothing", n)
+	}
+}
+
+// TestInputBound: long requests that do not end are bounded for all clients together.
+func TestInputBound(t *testing.T) {
+	e := newEnsemble(t, 1, func(c *Config) { c.MaxInTotal = 320 << 10 })
+	s := e.members[0].server
+	big := request1(1, zk.OpCreate, createReq("/x", strings.Repeat("x", 150<<10), 0))
+	first, second, third := e.client(0), e.client(0), e.client(0)
+	first.write(big[:140<<10])
+	for s.inTotal.Load() < 150<<10 {
+		third.must(zk.OpPing, nil)
+	}
+	second.nc.Write(big[:140<<10])
+	second.ended()
+	first.write(big[140<<10:])
+	if h, _ := first.reply(); h.Err != zk.OK {
+		t.Error(h.Err)
+	}
+	for s.inTotal.Load() != 0 {
+		third.must(zk.OpPing, nil)
 	}
 }
 
@@ -308,6 +341,12 @@ func TestTooManyIdentities(t *testing.T) {
 	}
 	if h, _ := c.call(zk.OpAuth, &wire.AuthPacket{Scheme: "digest", Auth: []byte("one:more")}); h.Err != zk.ErrAuthFailed {
 		t.Errorf("got %v", h.Err)
+	}
+	c.ended()
+
+	c = e.client(0)
+	if h, _ := c.call(zk.OpAuth, &wire.AuthPacket{Scheme: "digest", Auth: []byte(strings.Repeat("u", maxIdentityBytes))}); h.Err != zk.ErrAuthFailed {
+		t.Errorf("a long one: %v", h.Err)
 	}
 	c.ended()
 }

@@ -95,7 +95,7 @@ func (r *run) read(h *wire.RequestHeader, body []byte) error {
 			if ok && c.queue.head != nil {
 				q := c.srv.newRequest(c, classRead, h, r.startNs)
 				q.auth, q.body = c.auth, append(q.body, body...)
-				c.queue.push(q)
+				c.pushLocked(q)
 				c.mu.Unlock()
 				return nil
 			}
@@ -194,7 +194,7 @@ func (r *run) enqueue(q *request) error {
 		c.srv.freeRequest(q)
 		return errEnded
 	}
-	c.queue.push(q)
+	c.pushLocked(q)
 	c.srv.outstanding.Add(1)
 	return nil
 }
@@ -251,7 +251,13 @@ func (r *run) auth(h *wire.RequestHeader, body []byte) error {
 	c := r.c
 	r.release()
 	ids, err := c.srv.authenticate(c, &req)
-	if err == nil && len(c.auth)+len(ids) > maxIdentities {
+	grown := slices.Clone(c.auth)
+	for _, id := range ids {
+		if !slices.Contains(grown, id) {
+			grown = append(grown, id)
+		}
+	}
+	if err == nil && (len(grown) > maxIdentities || identityBytes(grown) > maxIdentityBytes) {
 		err = errTooManyIdentities
 	}
 	if err != nil {
@@ -259,12 +265,6 @@ func (r *run) auth(h *wire.RequestHeader, body []byte) error {
 		c.srv.noisy.warn("a client's authentication failed, so its connection is closed", "client", c, "scheme", printable(req.Scheme), "error", err)
 		r.decided(h, zk.ErrAuthFailed, lastReply)
 		return nil
-	}
-	grown := slices.Clone(c.auth)
-	for _, id := range ids {
-		if !slices.Contains(grown, id) {
-			grown = append(grown, id)
-		}
 	}
 	c.mu.Lock()
 	c.auth = grown
@@ -298,7 +298,7 @@ func (r *run) decided(h *wire.RequestHeader, code zk.Code, f finality) {
 	defer c.mu.Unlock()
 	c.stop = c.stop || q.last
 	if c.queue.head != nil {
-		c.queue.push(q)
+		c.pushLocked(q)
 		return
 	}
 	if !c.dead {

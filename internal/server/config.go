@@ -36,6 +36,7 @@ type Config struct {
 	MaxOutstanding   int           // 0: DefaultMaxOutstanding
 	MaxOutBytes      int           // 0: DefaultMaxOutBytes
 	MaxOutTotal      int64         // 0: DefaultMaxOutTotal
+	MaxInTotal       int64         // 0: DefaultMaxInTotal
 	MaxReplyBytes    int           // 0: DefaultMaxReplyBytes
 	Watches          watch.Options // bounds of the watch table
 	HandshakeTimeout time.Duration // 0: DefaultHandshakeTimeout
@@ -70,6 +71,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxOutstanding, DefaultMaxOutstanding)
 	def(&c.MaxOutBytes, DefaultMaxOutBytes)
 	def(&c.MaxOutTotal, DefaultMaxOutTotal)
+	def(&c.MaxInTotal, DefaultMaxInTotal)
 	def(&c.MaxReplyBytes, DefaultMaxReplyBytes)
 	def(&c.HandshakeTimeout, DefaultHandshakeTimeout)
 	def(&c.WriteTimeout, DefaultWriteTimeout)
@@ -107,7 +109,7 @@ func (c *Config) validate() error {
 		return fmt.Errorf("server: session timeouts from %d to %d ms", c.MinSessionTimeoutMs, c.MaxSessionTimeoutMs)
 	case c.MaxFrame < 1024 || c.MaxFrame > wire.MaxFrame:
 		return fmt.Errorf("server: requests of at most %d bytes", c.MaxFrame)
-	case c.MaxConns < 1 || c.MaxConnsPerIP < 0 || c.MaxOutstanding < 1 || c.MaxOutBytes < 1 || c.MaxOutTotal < 1 || c.MaxReplyBytes < 1:
+	case c.MaxConns < 1 || c.MaxConnsPerIP < 0 || c.MaxOutstanding < 1 || c.MaxOutBytes < 1 || c.MaxOutTotal < 1 || c.MaxInTotal < 1 || c.MaxReplyBytes < 1:
 		return fmt.Errorf("server: a limit below 1")
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"gopherwood/internal/node"
 	"gopherwood/internal/watch"
 	"gopherwood/internal/wire"
 	"gopherwood/zk"
@@ -179,7 +180,10 @@ func (c *conn) holdsLocked(w waitFor) bool {
 	case waitSession:
 		return c.state == stateOpen || c.closing
 	case waitRoom:
-		return c.queue.len < c.srv.cfg.MaxOutstanding && c.queue.bytes < maxPending
+		if c.queue.len == 0 {
+			return true
+		}
+		return c.queue.len < c.srv.cfg.MaxOutstanding && c.queue.bytes < maxPending && c.srv.inTotal.Load() < c.srv.cfg.MaxInTotal
 	case waitNoSync:
 		return c.queue.syncs == 0
 	case waitSent:
@@ -259,6 +263,7 @@ func (c *conn) linger() {
 func (c *conn) teardown() {
 	c.mu.Lock()
 	c.dead = true
+	c.srv.inTotal.Add(-int64(c.queue.bytes))
 	c.queue = queue{}
 	c.out = nil
 	c.srv.outTotal.Add(-int64(c.counted))
@@ -288,14 +293,23 @@ func (c *conn) explain(err error) {
 			"client", c, "session", hex(session), "bytes", length.Length, "limit", length.Max)
 	case errors.As(err, &bad):
 		c.srv.noisy.warn("closed a client's connection: "+bad.reason, "client", c, "session", hex(session), "error", bad.err)
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe),
-		errors.Is(err, os.ErrDeadlineExceeded):
+	case isHangUp(err), errors.Is(err, node.ErrClosed):
 		c.srv.stats.dropped.Add(1)
 		c.srv.log.Debug("a client has hung up", "client", c, "session", hex(session))
 	default:
 		c.srv.stats.dropped.Add(1)
 		c.srv.noisy.warn("closed a client's connection", "client", c, "session", hex(session), "error", err)
 	}
+}
+
+// isHangUp says whether an error is what reading or writing says when the other side has gone, or when this one has let go.
+func isHangUp(err error) bool {
+	for _, e := range []error{io.EOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed, io.ErrClosedPipe, os.ErrDeadlineExceeded} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // reasonQuiet kills a connection without a line in the log: the end was asked for, or announced elsewhere.

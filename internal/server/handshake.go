@@ -51,7 +51,7 @@ func (c *conn) firstFrame() ([]byte, error) {
 				return nil, c.command(word)
 			}
 		}
-		frame, size, err := wire.SplitFrame(b, c.srv.cfg.MaxFrame)
+		frame, size, err := wire.SplitFrame(b, maxHello)
 		if err != nil {
 			return nil, err
 		}

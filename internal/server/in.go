@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"syscall"
 )
@@ -19,18 +20,27 @@ type inbox struct {
 
 func (in *inbox) bytes() []byte { return in.buf[in.pos:in.end] }
 
+// errTooMuchInput is returned when all connections together have too much of unfinished requests.
+var errTooMuchInput = errors.New("server: too many long requests are being received from all clients together")
+
 // makeRoom moves what is left to the front. If the buffer is full of one unfinished frame of want bytes, it grows, by no more
 // than it holds: a length alone allocates nothing.
-func (in *inbox) makeRoom(s *Server, want int) {
+func (in *inbox) makeRoom(s *Server, want int) error {
 	in.end = copy(in.buf, in.buf[in.pos:in.end])
 	in.pos = 0
 	if in.buf == nil || in.end < len(in.buf) {
-		return
+		return nil
 	}
-	longer := make([]byte, min(max(want, len(in.buf)+1), 2*len(in.buf)))
+	n := min(max(want, len(in.buf)+1), 2*len(in.buf))
+	if s.inTotal.Add(int64(n)) > s.cfg.MaxInTotal {
+		s.inTotal.Add(-int64(n))
+		return errTooMuchInput
+	}
+	longer := make([]byte, n)
 	copy(longer, in.buf)
 	in.release(s)
 	in.buf = longer
+	return nil
 }
 
 // acquire gives an idle inbox a buffer.
@@ -45,6 +55,8 @@ func (in *inbox) acquire(s *Server) {
 func (in *inbox) release(s *Server) {
 	if in.pooled != nil {
 		s.ins.Put(in.pooled)
+	} else {
+		s.inTotal.Add(-int64(len(in.buf)))
 	}
 	in.buf, in.pooled = nil, nil
 }
@@ -52,9 +64,11 @@ func (in *inbox) release(s *Server) {
 // fill reads what has come, waiting for at least a byte. want is the size of the frame that is there in part, or 0.
 func (c *conn) fill(want int) error {
 	in := &c.in
-	in.makeRoom(c.srv, want)
+	err := in.makeRoom(c.srv, want)
+	if err != nil {
+		return err
+	}
 	var n int
-	var err error
 	if c.raw != nil {
 		c.rn, c.rerr = 0, nil
 		if err = c.raw.Read(c.onRead); err == nil {

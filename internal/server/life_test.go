@@ -171,7 +171,7 @@ func TestComeAndGo(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.sessions) != 0 || len(s.perIP) != 0 || s.connCount.Load() != 0 || s.outTotal.Load() != 0 || s.outstanding.Load() != 0 {
+	if len(s.sessions) != 0 || len(s.perIP) != 0 || s.connCount.Load() != 0 || s.outTotal.Load() != 0 || s.inTotal.Load() != 0 || s.outstanding.Load() != 0 {
 		t.Errorf("%d sessions, %d addresses, %d connections, %d bytes, %d requests are left",
 			len(s.sessions), len(s.perIP), s.connCount.Load(), s.outTotal.Load(), s.outstanding.Load())
 	}

@@ -19,6 +19,10 @@ const (
 	// connection that would exceed it is closed.
 	DefaultMaxOutTotal = 512 << 20
 
+	// DefaultMaxInTotal bounds the requests that all connections together have in memory: long ones that are being received, and reads
+	// that wait behind writes. The connection that would exceed it is closed, or made to wait.
+	DefaultMaxInTotal = 512 << 20
+
 	// DefaultMaxReplyBytes bounds one reply. The connection that asked for more is closed.
 	DefaultMaxReplyBytes = 64 << 20
 
@@ -47,8 +51,13 @@ const (
 	// maxPending bounds the bytes of reads that wait behind writes on one connection, as one request more than this.
 	maxPending = 1 << 20
 
-	// maxIdentities bounds what auth requests add to one connection. Beyond it: AUTHFAILED.
-	maxIdentities = 64
+	// maxHello bounds a connection's first frame; a ConnectRequest takes 45 bytes.
+	maxHello = 4096
+
+	// maxIdentities and maxIdentityBytes bound what auth requests add to one connection, since each of its writes carries it.
+	// Beyond them: AUTHFAILED.
+	maxIdentities    = 64
+	maxIdentityBytes = 16 << 10
 
 	// outHigh: a connection with more than this to send executes no further read until it is sent.
 	outHigh = 256 << 10

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -100,7 +101,7 @@ func (c *conn) flushNow() {
 	for o := c.take(); o != nil; o = c.wrote(o) {
 		n, err := c.writeOnce(o.b)
 		if err != nil {
-			c.kill("writing to it failed: " + err.Error())
+			c.writeFailed(err)
 			return
 		}
 		if n < len(o.b) {
@@ -121,10 +122,23 @@ func (c *conn) flushWait() {
 func (c *conn) writeRest(o *outBuffer, n int) {
 	for ; o != nil; o = c.wrote(o) {
 		if err := c.writeAll(o.b[n:]); err != nil {
-			c.kill("writing to it failed: " + err.Error())
+			c.writeFailed(err)
 			return
 		}
 		n = 0
+	}
+}
+
+// writeFailed ends a connection that cannot be written to.
+func (c *conn) writeFailed(err error) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.kill("it does not read what it is sent")
+	case isHangUp(err):
+		c.srv.stats.dropped.Add(1)
+		c.kill(reasonQuiet)
+	default:
+		c.kill("writing to it failed: " + err.Error())
 	}
 }
 

@@ -53,6 +53,14 @@ func (q *queue) push(r *request) {
 	}
 }
 
+// pushLocked puts a request into the queue and counts its body.
+func (c *conn) pushLocked(r *request) {
+	if len(r.body) > 0 {
+		c.srv.inTotal.Add(int64(len(r.body)))
+	}
+	c.queue.push(r)
+}
+
 func (q *queue) pop() *request {
 	r := q.head
 	if q.head = r.next; q.head == nil {
@@ -132,6 +140,9 @@ func whyUnanswered(err error) string {
 // popLocked takes the head, which is answered, out of the queue.
 func (c *conn) popLocked() {
 	r := c.queue.pop()
+	if len(r.body) > 0 {
+		c.srv.inTotal.Add(-int64(len(r.body)))
+	}
 	c.note(r.op, r.xid, c.srv.loop.nowNs, c.srv.loop.since(r.startNs))
 	c.srv.loop.sent++
 	c.srv.freeRequest(r)

@@ -70,6 +70,7 @@ type Server struct {
 	leadingSince atomic.Int64  // now() when this server began to lead; 0: it does not
 	nextSession  atomic.Int64
 	outTotal     atomic.Int64 // bytes of large backlogs
+	inTotal      atomic.Int64 // bytes of long requests and of waiting reads
 	outstanding  atomic.Int64 // requests proposed or queued
 	connCount    atomic.Int64
 	stats        stats
