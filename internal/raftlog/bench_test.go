@@ -36,7 +36,6 @@ type appender struct {
 	rec  Record
 	recs []*Record
 	idx  []uint64
-	from uint64 // Prepare and Compact are due
 }
 
 func newAppender(b *testing.B, fsys vfs.FS, dir string, o Options, n, size int) *appender {

@@ -275,6 +275,18 @@ func (h *harness) forge(t *testing.T, index uint64, change func(b *batchHeader))
 	must(t, h.mem.Scribble(name, off, b))
 }
 
+// A segment whose header is gone is not written to, not even if nothing is lost yet.
+func TestCorruptEmptyLog(t *testing.T) {
+	m := vfs.NewMem(1)
+	_, err := Open(m, dir, Options{})
+	must(t, err)
+	must(t, m.FlipBit(path.Join(dir, seqName(1, logSuffix)), 30, 1))
+	var corrupt *CorruptError
+	if _, err := Open(m, dir, Options{}); !errors.As(err, &corrupt) {
+		t.Error(err)
+	}
+}
+
 // A batch whose own checksums are right is refused all the same if it isn't the one that belongs there.
 func TestMisplacedBatch(t *testing.T) {
 	for name, change := range map[string]func(b *batchHeader){

@@ -172,10 +172,13 @@ func (l *Log) cache(entries []*pb.Entry) {
 	if len(l.tail) > 0 && at > l.tail[0].GetIndex() {
 		keep = int(at - l.tail[0].GetIndex())
 	}
-	for _, e := range l.tail[keep:] {
-		l.tailSize -= cost(e)
+	if keep < len(l.tail) {
+		for _, e := range l.tail[keep:] {
+			l.tailSize -= cost(e)
+		}
+		l.tail = l.tail[:keep:keep] // a caller of Entries may still have what comes after: it is copied, not overwritten
 	}
-	l.tail = append(l.tail[:keep:keep], entries...) // never over entries that a caller of Entries still has
+	l.tail = append(l.tail, entries...)
 	for _, e := range entries {
 		l.tailSize += cost(e)
 	}

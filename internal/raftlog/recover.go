@@ -155,7 +155,10 @@ func (r *recovery) chain() error {
 			return err
 		}
 		if _, seq, ok := parseSegmentHeader(b); !ok || seq != g.seq {
-			return nil
+			if k == 0 {
+				return r.corrupt(g.name, 0, "no segment header")
+			}
+			return nil // judge knows whether anything is missing
 		}
 		off := int64(blockSize)
 		for {
