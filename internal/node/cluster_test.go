@@ -610,3 +610,17 @@ func TestReplicaThatDiffersIsFound(t *testing.T) {
 		}
 	}
 }
+
+// Members have the same log; they must not all write their snapshots at once.
+func TestSnapshotsAreStaggered(t *testing.T) {
+	c := newCluster(t, 3)
+	c.tick(10)
+	seen := make(map[int64]bool)
+	for _, m := range c.members {
+		after := m.node.snapshotAfter()
+		if after > 1000 || after < 500 || seen[after] {
+			t.Errorf("server %d takes a snapshot after %d bytes of log; others after %v", ServerOf(m.id), after, seen)
+		}
+		seen[after] = true
+	}
+}

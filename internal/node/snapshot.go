@@ -66,11 +66,21 @@ func (n *Node) maybeSnapshot() {
 	if n.snap.resting(n.ticks) {
 		return
 	}
-	if n.storage.BytesSince(n.snap.index) > max(n.cfg.SnapshotBytes, n.snap.bytes) {
+	if n.storage.BytesSince(n.snap.index) > n.snapshotAfter() {
 		if err := n.TakeSnapshot(); err != nil {
 			n.log.Error("no snapshot can be taken now", "error", err)
 		}
 	}
+}
+
+// snapshotAfter is how much log makes a snapshot: the bound for the first member, and up to half less for the others. With the same bound
+// all members, having the same log, would write their snapshots at the same time, and nobody would be left to work undisturbed.
+func (n *Node) snapshotAfter() int64 {
+	limit := max(n.cfg.SnapshotBytes, n.snap.bytes)
+	if i, ok := n.state.findMember(n.cfg.RaftID); ok {
+		limit -= limit / 2 * int64(i) / int64(len(n.state.members))
+	}
+	return limit
 }
 
 // TakeSnapshot starts a snapshot of the present state unless one is under way or nothing has changed since the last.
