@@ -60,7 +60,13 @@ type check struct {
 // that a program that died half way is not taken for one that passed.
 func runSuite(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
-	checks, end := readChecks(t, cmd)
+	runSuiteWith(t, cmd, func() {})
+}
+
+// runSuiteWith is runSuite for a program that once prints READY, on which ready is called.
+func runSuiteWith(t *testing.T, cmd *exec.Cmd, ready func()) {
+	t.Helper()
+	checks, end := readChecks(t, cmd, ready)
 	passed := 0
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
@@ -82,7 +88,7 @@ func runSuite(t *testing.T, cmd *exec.Cmd) {
 	t.Log(end)
 }
 
-func readChecks(t *testing.T, cmd *exec.Cmd) (checks []check, end string) {
+func readChecks(t *testing.T, cmd *exec.Cmd, ready func()) (checks []check, end string) {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {
@@ -101,6 +107,8 @@ func readChecks(t *testing.T, cmd *exec.Cmd) (checks []check, end string) {
 	for lines.Scan() {
 		line := lines.Text()
 		switch m := checkLine.FindStringSubmatch(line); {
+		case line == "READY":
+			ready()
 		case m != nil:
 			checks = append(checks, check{m[1], m[2], m[3]})
 		case strings.HasPrefix(line, "    ") && len(checks) > 0:

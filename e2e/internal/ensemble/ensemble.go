@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -227,9 +228,27 @@ func (e *Ensemble) KillAll() {
 	}
 }
 
-// end ends all servers; it keeps their logs after a failed test, and after any with GOPHERWOOD_E2E_KEEP=1.
+// crash is what a program prints in its last moments, or when the race detector has found something.
+var crash = regexp.MustCompile(`(?m)^(panic: |fatal error: |WARNING: DATA RACE|unexpected fault address).*`)
+
+// end ends all servers, looks for crashes in their logs, and keeps the logs after a failed test, and after any with
+// GOPHERWOOD_E2E_KEEP=1.
 func (e *Ensemble) end(t testing.TB) {
 	e.KillAll()
+	for _, s := range e.Servers {
+		b, err := os.ReadFile(s.LogPath())
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Error(err)
+		}
+		if at := crash.FindIndex(b); at != nil {
+			t.Errorf("server %d: %s", s.ID, b[at[0]:min(len(b), at[0]+logTail)])
+		}
+	}
+	e.keepLogs(t)
+}
+
+// keepLogs copies the logs to a folder that outlives the test, if they are wanted.
+func (e *Ensemble) keepLogs(t testing.TB) {
 	if !t.Failed() && os.Getenv("GOPHERWOOD_E2E_KEEP") == "" {
 		return
 	}
