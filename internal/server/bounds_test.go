@@ -79,6 +79,58 @@ func TestHostileHandshakes(t *testing.T) {
 	e.client(0).must(zk.OpPing, nil)
 }
 
+// TestHostilePipeline: a malformed read between writes that are under way. It ends the connection when its turn comes, and the requests
+// behind it with it.
+func TestHostilePipeline(t *testing.T) {
+	bad := request1(3, zk.OpGetData, rawRecord("\x00\x00\x00\x09"))
+	for _, batches := range [][]int{{1, 1, 1}, {3}} {
+		e := newEnsemble(t, 1, nil)
+		c, other := e.client(0), e.client(0)
+		other.create("/a", "0", 0)
+		e.hold()
+		var b []byte
+		for _, frame := range [][]byte{
+			request1(1, zk.OpSetData, setReq("/a", "1")), request1(2, zk.OpGetData, &wire.GetDataRequest{Path: "/a"}), bad,
+			request1(4, zk.OpGetData, &wire.GetDataRequest{Path: "/a"}), request1(5, zk.OpSetData, setReq("/a", "2")),
+			request1(6, zk.OpSync, &wire.SyncRequest{Path: "/a"}), request1(7, zk.OpPing, nil),
+		} {
+			b = append(b, frame...)
+		}
+		c.write(b)
+		left := 3 // two writes and the barrier
+		for _, n := range batches {
+			e.step(left, n)
+			left -= n
+		}
+		e.release()
+		if got := strings.Join(c.replies(3, nil), "|"); got != "1@4|2@4|3:zk: marshalling error" {
+			t.Errorf("got %s", got)
+		}
+		c.ended()
+		if data, _, _ := other.get("/a", false); data != "2" { // it was proposed, so it is carried out
+			t.Errorf("read %q", data)
+		}
+	}
+}
+
+// TestHostileReaderHeldUp: the malformed read's turn comes while the connection's reader waits for room in the queue behind it.
+func TestHostileReaderHeldUp(t *testing.T) {
+	e := newEnsemble(t, 1, func(c *Config) { c.MaxOutstanding = 4 })
+	c := e.client(0)
+	e.hold()
+	b := append(request1(1, zk.OpSetData, setReq("/", "1")), request1(2, zk.OpGetData, rawRecord("\x00\x00\x00\x09"))...)
+	for i := range int32(10) {
+		b = append(b, request1(3+i, zk.OpSetData, setReq("/", "2"))...)
+	}
+	c.write(b)
+	e.await(3)
+	e.release()
+	if got := strings.Join(c.replies(2, nil), "|"); got != "1@2|2:zk: marshalling error" {
+		t.Errorf("got %s", got)
+	}
+	c.ended()
+}
+
 // TestLargestFrame: 1,048,575 bytes are taken, in small pieces too; what was bought for them is given back.
 func TestLargestFrame(t *testing.T) {
 	for name, dial := range map[string]func(*ensemble) *rawClient{

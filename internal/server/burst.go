@@ -90,19 +90,16 @@ func (r *run) read(h *wire.RequestHeader, body []byte) error {
 	c := r.c
 	if !r.held {
 		c.mu.Lock()
-		if c.queue.head != nil {
-			ok := c.waitLocked(waitRoom)
-			if ok && c.queue.head != nil {
-				q := c.srv.newRequest(c, classRead, h, r.startNs)
-				q.auth, q.body = c.auth, append(q.body, body...)
-				c.pushLocked(q)
-				c.mu.Unlock()
-				return nil
-			}
+		alive := c.waitLocked(waitRoom)
+		if alive && c.queue.head != nil {
+			q := c.srv.newRequest(c, classRead, h, r.startNs)
+			q.auth, q.body = c.auth, append(q.body, body...)
+			c.pushLocked(q)
+			c.mu.Unlock()
+			return nil
 		}
-		dead := c.dead
 		c.mu.Unlock()
-		if dead {
+		if !alive {
 			return errEnded
 		}
 		r.hold() // only this goroutine adds to the queue, so it is still empty

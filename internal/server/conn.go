@@ -132,7 +132,7 @@ func (c *conn) serve() {
 	if err == nil {
 		err = c.requests()
 	}
-	if err != nil {
+	if err != nil && !c.isClosing() {
 		c.explain(err)
 		return
 	}
@@ -160,19 +160,25 @@ func (c *conn) requests() error {
 func (c *conn) drained() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.waitLocked(waitIdle)
-	c.killLocked(reasonQuiet)
+	if c.waitLocked(waitIdle) {
+		c.killLocked(reasonQuiet)
+	}
 	return errEnded
 }
 
-// waitLocked waits until w holds. false: the connection is dead.
+// waitLocked waits until w holds. false: the connection is dead, or it is closing and w is about more requests.
 func (c *conn) waitLocked(w waitFor) bool {
-	for !c.dead && !c.holdsLocked(w) {
+	for !c.holdsLocked(w) && !c.endedLocked(w) {
 		c.waitFor = w
 		c.cond.Wait()
 	}
 	c.waitFor = waitNothing
-	return !c.dead
+	return !c.endedLocked(w)
+}
+
+// endedLocked says whether there is no point any more in waiting for w.
+func (c *conn) endedLocked(w waitFor) bool {
+	return c.dead || (c.closing && w != waitSession && w != waitEnd)
 }
 
 func (c *conn) holdsLocked(w waitFor) bool {
@@ -201,7 +207,7 @@ func (c *conn) idleLocked() bool { return c.out == nil && !c.writing }
 
 // wakeLocked lets the reader go on if what it waits for has come.
 func (c *conn) wakeLocked() {
-	if c.waitFor != waitNothing && (c.dead || c.holdsLocked(c.waitFor)) {
+	if c.waitFor != waitNothing && (c.endedLocked(c.waitFor) || c.holdsLocked(c.waitFor)) {
 		c.cond.Signal()
 	}
 }
@@ -218,8 +224,25 @@ func (c *conn) killLocked(reason string) {
 		return
 	}
 	c.dead, c.reason = true, reason
+	c.wakeReaderLocked(c.nc.SetDeadline)
+}
+
+// closeLocked says that the last reply is appended: once it is sent, the connection ends. The reader may be waiting for more requests.
+func (c *conn) closeLocked() {
+	c.closing = true
+	c.wakeReaderLocked(c.nc.SetReadDeadline)
+}
+
+func (c *conn) isClosing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closing && !c.dead
+}
+
+// wakeReaderLocked ends a read, or also a write, that waits.
+func (c *conn) wakeReaderLocked(setDeadline func(time.Time) error) {
 	c.cond.Signal()
-	if err := c.nc.SetDeadline(longAgo); err != nil && !errors.Is(err, net.ErrClosed) {
+	if err := setDeadline(longAgo); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
 		c.srv.log.Debug("waking a connection", "error", err)
 	}
 }

@@ -103,7 +103,7 @@ func (c *conn) answerWrite(r *request, res *tree.Result) bool {
 		out.b = wire.AppendHeaderFrame(out.b, &h)
 	}
 	if r.op == zk.OpCloseSession || res.Code == zk.ErrSessionExpired {
-		c.closing = true
+		c.closeLocked()
 	}
 	return true
 }

@@ -172,6 +172,6 @@ func appendWhoAmI(b []byte, auth []zk.ID) []byte {
 // malformedLocked is what a record is answered that is none of its operation's. The connection ends after it.
 func (c *conn) malformedLocked(op zk.OpCode, err error) zk.Code {
 	c.srv.noisy.warn("closed a client's connection: it sent a malformed request", "client", c, "type", int32(op), "error", err)
-	c.closing = true
+	c.closeLocked()
 	return zk.ErrMarshalling
 }

@@ -68,7 +68,7 @@ func (c *conn) command(word string) error {
 	c.state = stateCommand
 	out := c.outLocked()
 	out.b = append(out.b, text...)
-	c.closing = true
+	c.closeLocked()
 	c.mu.Unlock()
 	c.stop = true
 	c.srv.stats.sent.Add(1)

@@ -225,7 +225,7 @@ func (o *opening) takeOver(res *tree.Result) bool {
 // answerInvalid says that the session is not to be had; the connection then ends (ZooKeeperServer.finishSessionInit).
 func (o *opening) answerInvalid() {
 	o.answer(&wire.ConnectResponse{Passwd: make([]byte, 16)})
-	o.c.closing = true
+	o.c.closeLocked()
 }
 
 func (o *opening) answer(r *wire.ConnectResponse) {

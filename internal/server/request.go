@@ -103,7 +103,7 @@ func (r *request) Done(result any, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.dead:
+	case c.dead, c.closing: // nobody waits for it any more; what is in front of it was given up
 		s.freeRequest(r)
 		return
 	case r.class == classSync:
@@ -191,7 +191,7 @@ func (c *conn) answerDecided(r *request) {
 	out := c.outLocked()
 	out.b = wire.AppendHeaderFrame(out.b, &wire.ReplyHeader{Xid: r.xid, Err: r.code})
 	if r.last {
-		c.closing = true
+		c.closeLocked()
 	}
 }
 
