@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -432,11 +431,22 @@ func TestRandomBytes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	good := e.client(0)
 	good.create("/a", "", 0)
-	valid := request1(1, zk.OpSetData, setReq("/a", "xyz"))
-	for i := range 200 {
+	valid := [][]byte{
+		request1(1, zk.OpSetData, setReq("/a", "xyz")), request1(2, zk.OpGetData, &wire.GetDataRequest{Path: "/a", Watch: true}),
+		request1(3, zk.OpSync, &wire.SyncRequest{Path: "/a"}), request1(-2, zk.OpPing, nil),
+		request1(4, zk.OpMulti, &wire.MultiRequest{Ops: []wire.Op{{Type: zk.OpCheck, Path: "/a", Version: -1}, {Type: zk.OpSetData, Path: "/a"}}}),
+		request1(-4, zk.OpAuth, &wire.AuthPacket{Scheme: "digest", Auth: []byte("a:b")}),
+		request1(5, zk.OpCreate, createReq("/e", "", zk.ModeEphemeralSequential)), request1(6, zk.OpGetChildren2, &wire.GetChildren2Request{Path: "/", Watch: true}),
+		request1(-8, zk.OpSetWatches2, &wire.SetWatches2{SetWatches: wire.SetWatches{DataWatches: []string{"/a", "/b"}}, PersistentRecursiveWatches: []string{"/"}}),
+		request1(7, zk.OpGetData, rawRecord("\x7f\xff\xff\xff")), request1(8, zk.OpCloseSession, nil), request1(9, 99, nil),
+	}
+	for i := range 400 {
 		c := e.client(0)
-		b := bytes.Repeat(valid, 1+rng.IntN(3))
-		for range 1 + rng.IntN(6) {
+		var b []byte
+		for range 1 + rng.IntN(30) {
+			b = append(b, valid[rng.IntN(len(valid))]...)
+		}
+		for range rng.IntN(4) {
 			b[rng.IntN(len(b))] = byte(rng.Uint32())
 		}
 		c.nc.Write(b[:1+rng.IntN(len(b))])
