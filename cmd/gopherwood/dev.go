@@ -300,14 +300,15 @@ const maxLine = 64 << 10
 func (l *lineWriter) Write(b []byte) (int, error) {
 	l.part = append(l.part, b...)
 	for {
-		i := bytes.IndexByte(l.part, '\n')
-		if i < 0 && len(l.part) < maxLine {
-			return len(b), nil
+		end := bytes.IndexByte(l.part, '\n')
+		next := end + 1
+		if end < 0 {
+			if len(l.part) < maxLine {
+				return len(b), nil
+			}
+			end, next = len(l.part), len(l.part)
 		}
-		if i < 0 {
-			i = len(l.part) - 1
-		}
-		l.out.printf("%s | %s\n", l.name, l.part[:i])
-		l.part = append(l.part[:0], l.part[i+1:]...)
+		l.out.printf("%s | %s\n", l.name, l.part[:end])
+		l.part = append(l.part[:0], l.part[next:]...)
 	}
 }

@@ -20,7 +20,7 @@ func TestLineWriter(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 	}
-	want := "1 | a\n2 | x\n1 | bc\n1 | \n2 | " + strings.Repeat("y", maxLine-1) + "\n2 | \n"
+	want := "1 | a\n2 | x\n1 | bc\n1 | \n2 | " + strings.Repeat("y", maxLine) + "\n2 | \n"
 	if out.String() != want {
 		t.Errorf("got %.200q", out.String())
 	}
