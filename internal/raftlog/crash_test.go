@@ -140,7 +140,7 @@ func TestEveryCrash(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/direct=%v", s.name, direct), func(t *testing.T) {
 				t.Parallel()
 				crashes, steps := 0, int64(0)
-				for cut := int64(0); ; cut++ {
+				for cut := int64(0); ; cut += crashEvery {
 					mem := vfs.NewMem(uint64(cut))
 					mem.SetDirect(direct)
 					mem.CutPower(cut)
@@ -163,7 +163,7 @@ func TestEveryCrash(t *testing.T) {
 func crashAll(h *harness, seed int64) int {
 	n := 0
 	for o := vfs.NewOutcomes(); n <= *maxOutcomes && o.Next(); n++ {
-		goOn(h.crashed(o), n == 0 && seed%4 == 0)
+		goOn(h.crashed(o), n == 0 && seed/crashEvery%4 == 0)
 	}
 	if n <= *maxOutcomes {
 		return n
