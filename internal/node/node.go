@@ -132,6 +132,7 @@ type Node struct {
 	snap       snapshots
 	digests    digests
 	appending  []appendJob
+	candidacy  []*pb.Message // MsgVotes, until the MsgStorageAppend of the same Ready that has the new term and the own vote
 	restoring  bool
 	batchDepth int
 	active     map[uint64]uint64 // leader: tick at which a member was last known to answer
@@ -355,6 +356,8 @@ func (n *Node) dispatch(m *pb.Message) {
 		n.step(m)
 	case m.GetType() == pb.MsgSnap:
 		n.sendSnapshot(m)
+	case m.GetType() == pb.MsgVote:
+		n.candidacy = append(n.candidacy, m)
 	default:
 		n.send(m)
 	}
@@ -368,8 +371,12 @@ func (n *Node) send(m *pb.Message) {
 }
 
 // storageAppend passes on what has to become durable. A commit index alone does not have to: it goes along with the next record.
+//
+// A candidate asks for votes only once its own is durable, as the Raft paper has it (figure 2); raft's asynchronous mode would ask at once.
+// It could then be elected by the others alone, lead, lose power, and be elected in the same term again, to number other entries alike.
 func (n *Node) storageAppend(m *pb.Message) {
-	job := appendJob{responses: m.GetResponses(), done: true}
+	job := appendJob{responses: append(m.GetResponses(), n.candidacy...), done: true}
+	n.candidacy = nil
 	hard := n.hard
 	if m.Term != nil {
 		hard = &pb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
