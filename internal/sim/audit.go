@@ -193,7 +193,7 @@ func (p *process) check() {
 			p.sim.fail("server %d goes back from term %d to %d", p.srv.id, p.lead.Term, l.Term)
 		}
 		if l.Leader != 0 {
-			g.leader(p.srv.id, l.Term, l.Leader)
+			g.leader(p, l)
 		}
 		p.lead = l
 	}

@@ -47,6 +47,8 @@
 //   - An answered command is durable on a majority of the voters (mirror.go keeps the account, by real syncs), and its result is that of
 //     this command on every replica. Waiters are told once, in order.
 //   - What is recovered after a crash is what was durable and an unbroken beginning of what was written after.
+//   - What a raft message says, its sender can keep: its term, its vote and the entries that it acknowledges are durable. Nobody votes
+//     twice in a term, or leads it in two lives.
 //   - A barrier is done when everything is applied that was applied anywhere when it began.
 //   - No session expires by the word of an earlier term's leader.
 //   - The node keeps to the interfaces above and below it: batches, restores, order of members, reused memory, no panic, no error logged.

@@ -17,12 +17,12 @@ type ghost struct {
 	chains   []uint64              // chains[k]: hash of the first k commands
 	streams  map[uint64]*stream    // by origin
 	newest   map[uint16]uint64     // server → its newest origin that has a command applied
-	leaders  map[uint64]uint64     // term → raft id
+	votes    map[vote]uint64       // whom for
+	leaders  map[uint64]leadership // by term
 	states   map[uint64]stateAt    // by index
 	mirrors  map[uint64]*mirror    // by raft id: what is durable, also of disks that are gone
 	configs  []config              // ascending by index
 	maxIndex uint64                // the highest index that was applied anywhere
-	entries  map[uint64]*raftEntry // by index, those that were applied somewhere
 }
 
 // applied is one command as the first replica applied it.
@@ -44,7 +44,8 @@ type stateAt struct {
 	chain, digest uint64
 }
 
-type raftEntry struct{ term uint64 }
+// leadership is who led a term, and, when it has said so itself, in which of its lives: the origin of the process.
+type leadership struct{ raftID, origin uint64 }
 
 type config struct {
 	index uint64
@@ -53,8 +54,8 @@ type config struct {
 
 func newGhost(s *simulation) *ghost {
 	return &ghost{
-		sim: s, chains: []uint64{0}, streams: map[uint64]*stream{}, newest: map[uint16]uint64{}, leaders: map[uint64]uint64{},
-		states: map[uint64]stateAt{}, mirrors: map[uint64]*mirror{}, entries: map[uint64]*raftEntry{},
+		sim: s, chains: []uint64{0}, streams: map[uint64]*stream{}, newest: map[uint16]uint64{}, leaders: map[uint64]leadership{}, votes: map[vote]uint64{},
+		states: map[uint64]stateAt{}, mirrors: map[uint64]*mirror{},
 	}
 }
 
@@ -145,16 +146,26 @@ func (g *ghost) state(server uint16, index uint64, now stateAt) {
 	}
 }
 
-// leader checks that a term has one leader.
-func (g *ghost) leader(server uint16, term, leader uint64) {
-	was, known := g.leaders[term]
-	if !known {
-		g.leaders[term] = leader
+// leader checks that a term has one leader, and that one in one life only: after a restart it would number other entries alike.
+func (g *ghost) leader(p *process, l node.Leadership) {
+	was, known := g.leaders[l.Term]
+	switch {
+	case !known:
+		g.leaders[l.Term] = leadership{raftID: l.Leader}
 		g.sim.stats.Leaders++
-		g.sim.log(server, "term %d is led by %x", term, leader, 0)
-	} else if was != leader {
-		g.sim.fail("term %d has two leaders: %x, and %x says server %d", term, was, leader, server)
+		g.sim.log(p.srv.id, "term %d is led by %x", l.Term, l.Leader, 0)
+	case was.raftID != l.Leader:
+		g.sim.fail("term %d has two leaders: %x, and %x says server %d", l.Term, was.raftID, l.Leader, p.srv.id)
 	}
+	if l.Leader != p.raftID {
+		return
+	}
+	now := g.leaders[l.Term]
+	if now.origin != 0 && now.origin != p.origin {
+		g.sim.fail("server %d leads term %d a second time, after a restart", p.srv.id, l.Term)
+	}
+	now.origin = p.origin
+	g.leaders[l.Term] = now
 }
 
 // configuration notes the configuration after an applied index.

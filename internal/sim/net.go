@@ -153,6 +153,9 @@ func (p *process) send(m *peer.Message) bool {
 	if to == int(p.srv.id) {
 		return false // an earlier incarnation
 	}
+	if m.Kind == peer.KindRaft {
+		s.ghost.promised(p, m.Raft)
+	}
 	frame := peer.AppendMessage(nil, m)
 	l := p.srv.links[to-1]
 	if l.fp != p || len(l.held) >= maxHeldFrames || !s.calm && s.netRand.chance(s.p.refuse) {
