@@ -299,3 +299,25 @@ func BenchmarkSnapshot(b *testing.B) {
 		}
 	})
 }
+
+func TestWriteAllocatesNothing(t *testing.T) {
+	l, err := Open(noDisk{vfs.NewMem(1)}, dir, Options{})
+	must(t, err)
+	put(t, l, &Record{Snapshot: meta(1, 1), HardState: hard(1, 0, 1)})
+	next := uint64(2)
+	recs := []*Record{{Entries: entries(1, 1, 3, 100), HardState: hard(1, 0, 1)}, {HardState: hard(1, 0, 2)}}
+	for _, e := range recs[0].Entries {
+		e.Index = new(uint64)
+	}
+	if n := testing.AllocsPerRun(50, func() {
+		for _, e := range recs[0].Entries {
+			*e.Index = next
+			next++
+		}
+		if l.writer.Write(recs) != nil || l.writer.Sync() != nil {
+			t.Error("failed")
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations per batch", n)
+	}
+}
