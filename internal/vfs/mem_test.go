@@ -204,6 +204,7 @@ func TestCapacity(t *testing.T) {
 	}
 	write(t, f, 'b', 0, 8) // in place is no matter
 	write(t, f, 'c', 8, 8)
+	must(t, f.Sync())
 	must(t, m.Remove("f"))
 	made(t, m, "g", 'x')
 	if free, _ := m.Free("."); free != 2*BlockSize-SectorSize {
