@@ -105,16 +105,31 @@ func (p *proposals) acked(c *node.Chunk) {
 // Barrier tells w when everything that was committed anywhere before the call is applied here; a read of the state machine after that is
 // linearizable. It waits for as long as there is no leader. w gets ErrBusy on the loop goroutine if too many barriers wait.
 func (r *Replica) Barrier(w Waiter) {
-	r.call(func() {
-		if err := r.node.Barrier(w); err != nil {
-			w.Done(nil, err)
-		}
-	}, func() { w.Done(nil, ErrClosed) })
+	r.call(func() { r.barrier(w) }, func() { w.Done(nil, ErrClosed) })
+}
+
+// barrier is Barrier on the loop goroutine. While the ensemble is being looked for it waits for the node; start hands it over.
+func (r *Replica) barrier(w Waiter) {
+	err := error(ErrBusy)
+	switch {
+	case r.node != nil:
+		err = r.node.Barrier(w)
+	case len(r.early) < maxEarlyBarriers:
+		r.early = append(r.early, w)
+		return
+	}
+	if err != nil {
+		w.Done(nil, err)
+	}
 }
 
 // ToLeader sends a datagram to the leader's MessageHandler, best effort; data becomes the replica's.
 func (r *Replica) ToLeader(data []byte) {
-	r.call(func() { r.node.ToLeader(data) }, nil)
+	r.call(func() {
+		if r.node != nil { // else there is no leader either
+			r.node.ToLeader(data)
+		}
+	}, nil)
 }
 
 // waiter is a Waiter for a caller who blocks.

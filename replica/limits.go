@@ -24,6 +24,8 @@ const (
 	diskStallExit = 10 * time.Second
 	// transferTicks is how many ticks a member has to take leadership over before another is asked: more than raft itself waits.
 	transferTicks = 64
+	// maxEarlyBarriers bounds the barriers that wait while the ensemble is being looked for.
+	maxEarlyBarriers = 1 << 16
 	// noSpaceRetry is the pause between tries to write when the disk is full.
 	noSpaceRetry = 500 * time.Millisecond
 	// formEvery is how often a server that looks for its ensemble asks around.

@@ -49,6 +49,7 @@ type Replica struct {
 	raftlog *raftlog.Log
 	tick    uint64
 	up      map[uint64]bool // raft ids whose messages arrive; told to the node when there is one
+	early   []Waiter        // barriers from before there was a node
 }
 
 // Status is a replica's account of itself.
@@ -177,6 +178,10 @@ func (r *Replica) start() error {
 	for _, id := range slices.Sorted(maps.Keys(r.up)) {
 		r.node.PeerUp(id)
 	}
+	for _, w := range r.early {
+		r.barrier(w)
+	}
+	r.early = nil
 	r.tasks.Add(3)
 	go r.writeLog()
 	go r.prepareLog()
@@ -301,7 +306,7 @@ func (r *Replica) shut() {
 	}
 	p.full, p.open = nil, nil
 	p.mu.Unlock()
-	for _, w := range left {
+	for _, w := range append(left, r.early...) {
 		if w != nil {
 			w.Done(nil, ErrClosed)
 		}

@@ -404,3 +404,22 @@ func BenchmarkAloneOneAtATime(b *testing.B) {
 		}
 	}
 }
+
+// A server that still looks for its ensemble keeps barriers waiting and drops datagrams to a leader that nobody knows.
+func TestWhileTheEnsembleIsBeingLookedFor(t *testing.T) {
+	peers := map[uint16]string{1: "127.0.0.1:0", 2: "127.0.0.1:1"} // nobody listens on port 1
+	r, err := Start(Config{Dir: t.TempDir(), ServerID: 1, Peers: peers, Logger: slog.New(slog.DiscardHandler)}, &sum{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	r.ToLeader([]byte("hello"))
+	r.Barrier(waiterFunc(func(_ any, err error) { done <- err }))
+	if s := r.Status(); s.Role == "leader" {
+		t.Errorf("status %+v", s)
+	}
+	r.Close()
+	if err := <-done; !errors.Is(err, ErrClosed) {
+		t.Errorf("the barrier ended with %v, want ErrClosed", err)
+	}
+}

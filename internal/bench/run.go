@@ -70,6 +70,9 @@ func (r *run) all(ctx context.Context) (*Result, error) {
 	}
 	r.enter("prepare", 0)
 	err := r.prepare(ctx)
+	if err == nil {
+		err = r.each(func(w *worker) error { return w.catchUp(r.dir) })
+	}
 	var res *Result
 	if err == nil {
 		res, err = r.measure(ctx)
@@ -103,6 +106,15 @@ func (r *run) each(f func(w *worker) error) error {
 	}
 	wg.Wait()
 	return first
+}
+
+// catchUp makes sure that the worker's server has what was prepared through another.
+func (w *worker) catchUp(path string) error {
+	code, _, err := w.c.call(zk.OpSync, &wire.SyncRequest{Path: path})
+	if err == nil && code != zk.OK {
+		err = fmt.Errorf("bench: sync %s: %w", path, code)
+	}
+	return err
 }
 
 // prepare makes the nodes that the load needs.
