@@ -33,7 +33,11 @@ func TestClients(t *testing.T) {
 	}
 	for _, servers := range []int{1, 3} {
 		t.Run(fmt.Sprintf("servers=%d", servers), func(t *testing.T) {
-			e := ensemble.Start(t, ensemble.Options{Target: target(), Servers: servers})
+			build := target()
+			if build == ensemble.Gopherwood && servers > 1 {
+				build = ensemble.GopherwoodRace // as much work under the race detector as without it
+			}
+			e := ensemble.Start(t, ensemble.Options{Target: build, Servers: servers})
 			runClients(t, e.Connect())
 			for _, s := range e.Servers {
 				if !s.Running() {
