@@ -244,13 +244,19 @@ func (s *simulation) canLose(v *server) bool {
 }
 
 // faultRot damages a few bytes on the disk of a server that is down. If the log notices when it is opened, the disk is as good as lost.
-// It must notice if it had to: see mirror.recovered. A crash leaves the last write open to doubt until the watermark has
-// caught up, so the server is stopped in good order first.
+// It must notice if it had to: see mirror.recovered. The last write before a crash is open to doubt until the watermark has caught
+// up with it (errDoubt); after an orderly stop there is no doubt.
 func (s *simulation) faultRot(v *server) {
 	if v.incarnations >= maxIncarnations || !s.canLose(v) || v.proc == nil || v.proc.paused || v.proc.writing || v.disk.armed {
 		return
 	}
-	v.proc.stop()
+	if p := v.proc; s.faults.chance(0.5) {
+		p.stop()
+		v.batches = 0
+	} else {
+		v.batches = p.log.Recovered().Batches + p.writes
+		v.kill()
+	}
 	names, err := v.disk.List(dataDir)
 	if err != nil || len(names) == 0 {
 		s.fail("server %d: list the disk: %d files, %v", v.id, len(names), err)

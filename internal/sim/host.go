@@ -58,6 +58,7 @@ func (p *process) write() {
 		return // it may be there, in whole or not
 	}
 	p.srv.mirror.batches = append(p.srv.mirror.batches, batch)
+	p.writes++
 	p.noteDurable()
 	delay := p.sim.syncDelay()
 	if until := p.stalled - p.sim.now; until > delay {

@@ -13,7 +13,7 @@ import (
 // Send fails without it, and the other end is told when it is there and when it has ended.
 //
 // In a stream nothing is lost, doubled or overtaken while the connection lives, and nothing arrives after it. A lossy link is harsher
-// than any real one: what was sent on a connection may even arrive when the next one is there.
+// than any real one: what was sent on a connection may even arrive when the next one is there, and at the process after the one that it was for.
 type link struct {
 	sim      *simulation
 	from, to *server
@@ -213,6 +213,9 @@ func (l *link) deliverAt(at int64, frame []byte) {
 		if (l.number != number || l.silent) && !l.sim.p.lossy {
 			l.sim.stats.Lost++
 			return
+		}
+		if p.dead && l.sim.p.lossy && l.to.proc != nil {
+			p = l.to.proc
 		}
 		p.run(func() { p.receive(frame) })
 	})

@@ -30,10 +30,11 @@ type process struct {
 	// The writer.
 	queue     []*raftlog.Record
 	writing   bool
-	writeFrom int64 // since when
-	stalled   int64 // until when nothing gets durable
-	reportAt  int64 // when the last report of durable records arrives
-	appends   int   // handed over and not yet reported
+	writes    uint64 // carried out
+	writeFrom int64  // since when
+	stalled   int64  // until when nothing gets durable
+	reportAt  int64  // when the last report of durable records arrives
+	appends   int    // handed over and not yet reported
 
 	// The clients.
 	clients     []*client
@@ -124,6 +125,9 @@ func (p *process) open() error {
 		return err
 	}
 	p.log, p.writer = log, log.Writer()
+	if v := p.srv; v.rotten && v.batches > 0 && log.Recovered().Batches+1 == v.batches {
+		return errDoubt
+	}
 	n, err := p.srv.mirror.recovered(log)
 	if err != nil {
 		return fmt.Errorf("the recovered log is not what was written: %w", err)
@@ -152,6 +156,7 @@ func (p *process) found() error {
 	if err := p.writer.Write([]*raftlog.Record{r}); err != nil {
 		return err
 	}
+	p.writes++
 	p.srv.mirror.batches = append(p.srv.mirror.batches, []*raftlog.Record{r})
 	if err := p.writer.Sync(); err != nil {
 		return err

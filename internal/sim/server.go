@@ -26,6 +26,7 @@ type server struct {
 	proc     *process // nil while it is down
 	starting bool
 	rotten   bool    // its disk was damaged while it was down
+	batches  uint64  // that its log had when it crashed; 0 if it was stopped in good order
 	links    []*link // to the server with id i+1 at i; nil to itself
 }
 
@@ -59,6 +60,10 @@ func (v *server) clockMs() int64 {
 
 const dataDir = "data"
 
+// errDoubt says that the last write before a crash cannot be read: it could be torn, and the simulator knows that it was damaged after
+// it was durable. That no log can tell; a watermark limits it to the last tenth of a second.
+var errDoubt = errors.New("the last write is gone")
+
 // start starts a process if there is none.
 func (v *server) start() {
 	if v.proc != nil {
@@ -77,7 +82,7 @@ func (v *server) start() {
 		return
 	}
 	var corrupt *raftlog.CorruptError
-	if v.rotten && errors.As(err, &corrupt) {
+	if v.rotten && (errors.As(err, &corrupt) || errors.Is(err, errDoubt)) {
 		s.log(v.id, "finds that its log is damaged", 0, 0, 0)
 		s.stats.Condemned++
 		v.wipe()
