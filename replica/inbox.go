@@ -129,7 +129,7 @@ func (r *Replica) call(f, refused func()) { r.inbox.call(call{f, refused}) }
 type host Replica
 
 func (h *host) Send(m *peer.Message) bool {
-	return h.transport != nil && h.transport.Post(node.ServerOf(m.To), m)
+	return h.transport != nil && h.transport.Send(node.ServerOf(m.To), m)
 }
 
 func (h *host) Append(rec *raftlog.Record) { h.writer.add(rec) }

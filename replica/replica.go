@@ -238,16 +238,8 @@ func (r *Replica) loop() {
 			r.node.Submit(c)
 		}
 		r.node.Flush()
-		r.emit()
+		r.writer.kick()
 	}
-}
-
-// emit sends the messages of a round and then has its records written: the leader's disk and the followers' work at the same time.
-func (r *Replica) emit() {
-	if r.transport != nil {
-		r.transport.Flush()
-	}
-	r.writer.kick()
 }
 
 // takeChunks takes what Propose has collected.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"sync"
 	"time"
 )
@@ -17,9 +16,6 @@ import (
 //	Send ─ append ─► pending ─┐ swap   writing ─ one Write ─► conn
 //	                  ▲       └──────────►│
 //	                  └───── spare ◄──────┘
-//
-// The writer is this peer's goroutine, or, for what was posted, whoever calls Flush: it makes one attempt that does not wait and leaves
-// the rest to the goroutine. writing > 0 says that one of the two is at it.
 //
 // len(pending) + writing <= MaxPendingBytes. pending is empty while conn is nil.
 type outbound struct {
@@ -34,13 +30,12 @@ type outbound struct {
 	mu      sync.Mutex
 	filled  sync.Cond // pending is no longer empty, or conn is another
 	stopped bool
-	conn    net.Conn      // after the handshake; nil while there is none
-	direct  *directWriter // for conn; nil if it can't write without waiting
-	greeted identity      // what the other side of conn was told
-	opening net.Conn      // before and during the handshake
-	cause   error         // why the last conn ended
-	pending []byte        // frames
-	writing int           // bytes that the writer took from pending and has not written yet
+	conn    net.Conn // after the handshake; nil while there is none
+	greeted identity // what the other side of conn was told
+	opening net.Conn // before and during the handshake
+	cause   error    // why the last conn ended
+	pending []byte   // frames
+	writing int      // bytes that the writer took from pending and has not written yet
 	spare   []byte
 	// smallWrites counts, of the writes from large buffers, those in a row that were small.
 	smallWrites int
@@ -58,15 +53,7 @@ func newOutbound(t *Transport, server uint16, addr string) *outbound {
 	return p
 }
 
-// wakeUp says who writes what is queued.
-type wakeUp bool
-
-const (
-	wakeWriter   wakeUp = true  // the peer's goroutine, now
-	waitForFlush wakeUp = false // the next Flush
-)
-
-func (p *outbound) send(m *Message, wake wakeUp) bool {
+func (p *outbound) send(m *Message) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.conn == nil {
@@ -78,7 +65,7 @@ func (p *outbound) send(m *Message, wake wakeUp) bool {
 	if size > frameHeaderBytes+MaxMessageBytes {
 		p.t.log.Error("peer: message is too long to be sent", "to", p.server, "kind", m.Kind, "bytes", size)
 	} else if len(p.pending)+p.writing <= p.t.cfg.MaxPendingBytes {
-		if before == 0 && (wake == wakeWriter || p.direct == nil) {
+		if before == 0 {
 			p.filled.Signal()
 		}
 		return true
@@ -220,7 +207,6 @@ func (p *outbound) connect() (net.Conn, error) {
 		return nil, err
 	}
 	p.conn, p.greeted, p.cause = conn, own, nil
-	p.direct = newDirectWriter(conn)
 	return conn, nil
 }
 
@@ -272,7 +258,7 @@ func (p *outbound) watch(conn net.Conn) {
 func (p *outbound) take(conn net.Conn) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.conn == conn && (len(p.pending) == 0 || p.writing > 0) {
+	for p.conn == conn && len(p.pending) == 0 {
 		p.filled.Wait()
 	}
 	if p.conn != conn {
@@ -288,9 +274,6 @@ func (p *outbound) giveBack(buf []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.writing = 0
-	if len(p.pending) > 0 {
-		p.filled.Signal()
-	}
 	if cap(buf) > keepBufferBytes {
 		p.smallWrites++
 		if len(buf) >= cap(buf)/8 {
@@ -301,34 +284,6 @@ func (p *outbound) giveBack(buf []byte) {
 		}
 	}
 	p.spare = buf[:0]
-}
-
-// flush writes what was posted, as far as that needs no waiting.
-func (p *outbound) flush() {
-	p.mu.Lock()
-	if p.conn == nil || p.direct == nil || len(p.pending) == 0 || p.writing > 0 {
-		p.mu.Unlock()
-		return // the goroutine is at it and goes on with what is there, or wakes up when there is a connection
-	}
-	conn, direct, buf := p.conn, p.direct, p.pending
-	p.pending, p.spare, p.writing = p.spare, nil, len(buf)
-	p.mu.Unlock()
-	n, err := direct.write(buf[:min(len(buf), maxWriteBytes)])
-	if err != nil {
-		p.drop(conn, err)
-	} else if n < len(buf) {
-		p.leave(conn, buf[n:])
-	}
-	p.giveBack(buf)
-}
-
-// leave puts what could not be written back to the front, for the goroutine.
-func (p *outbound) leave(conn net.Conn, rest []byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.conn == conn {
-		p.pending = slices.Concat(rest, p.pending)
-	}
 }
 
 // write writes buf, usually in one system call. Its deadline is for each part, so that a long queue to a slow peer is no failure.
@@ -343,7 +298,7 @@ func (p *outbound) write(conn net.Conn, buf []byte) error {
 		}
 		buf = buf[len(part):]
 	}
-	return conn.SetWriteDeadline(time.Time{}) // flush writes without one
+	return nil
 }
 
 // logFailure tells of a failed attempt, but not of each one of a row.

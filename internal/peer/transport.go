@@ -223,21 +223,7 @@ func (t *Transport) SetIdentity(raftID, clusterID uint64) {
 // that it arrives: what a connection holds when it breaks is lost.
 func (t *Transport) Send(to uint16, m *Message) bool {
 	p := (*t.peers.Load())[to]
-	return p != nil && p.send(m, wakeWriter)
-}
-
-// Post is Send, but the message leaves with the next Flush: for a caller that has several and wants them written together, by itself.
-func (t *Transport) Post(to uint16, m *Message) bool {
-	p := (*t.peers.Load())[to]
-	return p != nil && p.send(m, waitForFlush)
-}
-
-// Flush writes what was posted, one system call for each peer that has something. It never waits: what a connection does not take now is
-// left to its goroutine.
-func (t *Transport) Flush() {
-	for _, p := range *t.peers.Load() {
-		p.flush()
-	}
+	return p != nil && p.send(m)
 }
 
 // Connected says whether messages for the peer can leave: the connection that this side dialled is there.
