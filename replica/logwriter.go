@@ -20,6 +20,7 @@ type logWriter struct {
 	staged  []*raftlog.Record // owned by the loop: added since the last kick
 	busy    atomic.Uint64     // number of the write under way; 0 for none
 	noSpace atomic.Bool       // the disk is full
+	moved   atomic.Bool       // something was written since the last watermark
 	spare   chan struct{}     // asks for the next segment
 }
 
@@ -93,9 +94,12 @@ func (r *Replica) writeLog() {
 		if r.writer.noSpace.CompareAndSwap(true, false) {
 			r.log.Info("there is space again; writes go on")
 		}
-		select {
-		case r.writer.spare <- struct{}{}:
-		default:
+		r.writer.moved.Store(true)
+		if r.raftlog.NeedsPrepare() {
+			select {
+			case r.writer.spare <- struct{}{}:
+			default:
+			}
 		}
 		r.inbox.persisted(records)
 	}
@@ -119,19 +123,17 @@ func (r *Replica) prepareLog() {
 	defer r.tasks.Done()
 	timer := time.NewTicker(watermarkEvery)
 	defer timer.Stop()
-	dirty := false
 	for {
 		var err error
 		select {
 		case <-r.writer.spare:
-			dirty = true
-			if err = r.raftlog.Prepare(); errors.Is(err, raftlog.ErrNoSpace) {
-				err = nil // the writer says so when it matters
-			}
+			err = r.prepare()
 		case <-timer.C:
-			if dirty {
+			if r.writer.moved.Swap(false) {
 				err = r.raftlog.Watermark()
-				dirty = false
+			}
+			if err == nil && r.raftlog.NeedsPrepare() { // a compaction left something to remove
+				err = r.prepare()
 			}
 		case <-r.ctx.Done():
 			return
@@ -141,6 +143,14 @@ func (r *Replica) prepareLog() {
 			return
 		}
 	}
+}
+
+// prepare makes the next segment ready. Where there is no space for it, the writer says so when it matters.
+func (r *Replica) prepare() error {
+	if err := r.raftlog.Prepare(); !errors.Is(err, raftlog.ErrNoSpace) {
+		return err
+	}
+	return nil
 }
 
 // watchDisk hands leadership over when a write hangs or the disk is full, and gives up when a write hangs for good. Heartbeats do

@@ -120,10 +120,25 @@ func (s *settings) serve(ctx context.Context) error {
 	return errors.Join(cause, err)
 }
 
+// closeTimeout is how long a server that can't go on may take to close: a write that hangs in the kernel would keep it for ever.
+const closeTimeout = 3 * time.Second
+
+// closeWithin runs f and does not wait for it any longer than d; the process ends then anyway.
+func closeWithin(d time.Duration, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(d):
+		return fmt.Errorf("closing took longer than %v", d)
+	}
+}
+
 // shutDown ends everything; in good order if there is time for it.
 func (s *settings) shutDown(srv *server.Server, rep *replica.Replica, log *slog.Logger, orderly bool) error {
 	if !orderly {
-		return errors.Join(rep.Close(), srv.Close())
+		return closeWithin(closeTimeout, func() error { return errors.Join(rep.Close(), srv.Close()) })
 	}
 	if len(s.members) > 1 {
 		ctx, cancel := context.WithTimeout(context.Background(), handoverTimeout)
