@@ -53,6 +53,7 @@ func (p *process) background(us int64, do func()) {
 func (p *process) write() {
 	batch := p.queue
 	p.queue = nil
+	p.logWrite(batch)
 	if err := p.writer.Write(batch); !p.ioDone("write the log", err) {
 		p.srv.mirror.batches = append(p.srv.mirror.batches, batch)
 		return // it may be there, in whole or not
@@ -65,6 +66,20 @@ func (p *process) write() {
 		delay = until
 	}
 	p.background(delay, func() { p.sync(batch) })
+}
+
+// logWrite says in the trace what is about to be written.
+func (p *process) logWrite(batch []*raftlog.Record) {
+	first, last := uint64(0), uint64(0)
+	for _, r := range batch {
+		if n := len(r.Entries); n > 0 {
+			if first == 0 {
+				first = r.Entries[0].GetIndex()
+			}
+			last = r.Entries[n-1].GetIndex()
+		}
+	}
+	p.sim.log(p.srv.id, "writes %d records, entries from %d to %d", uint64(len(batch)), first, last)
 }
 
 func (p *process) sync(batch []*raftlog.Record) {
@@ -88,7 +103,7 @@ func (p *process) sync(batch []*raftlog.Record) {
 // noteDurable brings the mirror up to date: what was written is durable once no log file wants a sync.
 func (p *process) noteDurable() {
 	if p.disk.clean() {
-		p.srv.mirror.synced(len(p.srv.mirror.batches))
+		p.srv.mirror.synced()
 	}
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 
 	"gopherwood/internal/raftlog"
@@ -11,6 +12,11 @@ import (
 type mirror struct {
 	durable logState
 	batches [][]*raftlog.Record // written, not known to be durable
+
+	// What earlier lives wrote after what is durable now, and the recovery after them did not find. It may be found after all: when a
+	// later write to the same place is torn, the first sector of the earlier one may be left, and the entries after it are the same.
+	// Nobody was told of either.
+	abandoned [][][]*raftlog.Record
 }
 
 // logState is a log as a sequence of terms. Entries up to base are part of a snapshot.
@@ -48,35 +54,62 @@ func (l *logState) write(r *raftlog.Record) {
 	}
 }
 
-// synced makes the oldest n batches durable.
-func (m *mirror) synced(n int) {
-	for _, b := range m.batches[:n] {
-		for _, r := range b {
-			m.durable.write(r)
-		}
+// synced makes everything that was written durable.
+func (m *mirror) synced() {
+	if len(m.batches) > 0 {
+		m.abandoned = nil
 	}
-	m.batches = m.batches[n:]
+	for _, b := range m.batches {
+		m.durable.writeAll(b)
+	}
+	m.batches = nil
 }
 
-// recovered compares what Open found with what may be there: everything durable, and of the batches after that an unbroken beginning.
-// It returns how many of those that is.
-func (m *mirror) recovered(l *raftlog.Log) (int, error) {
-	want := m.durable.clone()
-	var first error
-	for n := 0; ; n++ {
-		err := want.compare(l)
-		if err == nil {
-			return n, nil
+func (l *logState) writeAll(b []*raftlog.Record) {
+	for _, r := range b {
+		l.write(r)
+	}
+}
+
+// recovered compares what Open found with what may be there: everything durable, and of the batches after that an unbroken
+// beginning. The mirror goes on from there.
+func (m *mirror) recovered(l *raftlog.Log) error {
+	attempts := append([][][]*raftlog.Record{m.batches}, m.abandoned...)
+	var why []error
+	for i, batches := range attempts {
+		want := m.durable.clone()
+		for n := 0; ; n++ {
+			err := want.compare(l)
+			if err == nil {
+				m.goOn(attempts, i, n)
+				return nil
+			}
+			why = append(why, fmt.Errorf("with %d of the writes after what was durable: %w", n, err))
+			if n == len(batches) {
+				break
+			}
+			want.writeAll(batches[n])
 		}
-		if first == nil {
-			first = err
+	}
+	return errors.Join(why...)
+}
+
+// goOn takes the first n batches of an attempt for what is on the disk.
+func (m *mirror) goOn(attempts [][][]*raftlog.Record, i, n int) {
+	found, rest := attempts[i][:n:n], attempts[i][n:]
+	if n > 0 {
+		attempts = [][][]*raftlog.Record{rest} // the others have lost their place
+	}
+	m.batches, m.abandoned = found, nil
+	for _, a := range attempts {
+		if len(a) > 0 {
+			m.abandoned = append(m.abandoned, a)
 		}
-		if n == len(m.batches) {
-			return 0, fmt.Errorf("%w, and no beginning of the %d batches written after that makes it so", first, n)
-		}
-		for _, r := range m.batches[n] {
-			want.write(r)
-		}
+	}
+	if n > 0 {
+		abandoned := m.abandoned
+		m.synced()
+		m.abandoned = abandoned
 	}
 }
 

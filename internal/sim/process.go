@@ -128,12 +128,13 @@ func (p *process) open() error {
 	if v := p.srv; v.rotten && v.batches > 0 && log.Recovered().Batches+1 == v.batches {
 		return errDoubt
 	}
-	n, err := p.srv.mirror.recovered(log)
-	if err != nil {
+	if err := p.srv.mirror.recovered(log); err != nil {
 		return fmt.Errorf("the recovered log is not what was written: %w", err)
 	}
-	p.srv.mirror.batches = p.srv.mirror.batches[:n]
-	p.noteDurable()
+	s.log(p.srv.id, "finds entries up to %d on its disk, in term %d", p.srv.mirror.durable.last(), p.srv.mirror.durable.term, 0)
+	if !p.disk.clean() {
+		p.sim.fail("server %d: the recovered log is taken for durable and wants a sync", p.srv.id)
+	}
 	if log.Empty() && p.srv.founder {
 		if err := p.found(); err != nil {
 			return err
