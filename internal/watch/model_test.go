@@ -57,8 +57,9 @@ func (m *model) trigger(ev zk.EventType, path string) []Handle {
 				if id.path != p || k == 0 || (distance > 0 && k&Recursive == 0) {
 					continue
 				}
-				if _, ok := told[id.w]; !ok {
-					told[id.w] = distance<<32 | m.order[id]
+				key := distance<<32 | m.order[id] // the nearest of its watches decides where a watcher stands
+				if before, ok := told[id.w]; !ok || key < before {
+					told[id.w] = key
 				}
 				if distance == 0 {
 					table[id] = k &^ shot
