@@ -34,8 +34,9 @@ vet: ## go vet
 staticcheck: ## staticcheck, in the version go.mod names
 	go tool staticcheck ./...
 
-unit: ## all Go tests under the race detector, with fuzz seeds and the fixed simulation seeds
+unit: ## all Go tests under the race detector, with fuzz seeds, the fixed simulation seeds, and planted bugs that the simulator must find
 	go test -race -timeout 15m ./...
+	go test -count=1 -tags planted -run Planted ./internal/sim
 
 e2e: e2e-deps ## real servers, real clients in five languages, kills under load
 	GOPHERWOOD_E2E=1 go test -count=1 -timeout 30m -v ./e2e | scripts/quiet-tests
