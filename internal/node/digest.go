@@ -29,6 +29,7 @@ type DivergedError struct {
 	Mine, Leaders uint64 // digests of the state there
 }
 
+// Error names the place and both digests, and says what to do.
 func (e *DivergedError) Error() string {
 	return fmt.Sprintf("node: the state at index %d has digest %016x here and %016x at the leader: this replica or the leader is wrong; "+
 		"compare the members' digests, and let the odd one rejoin with an empty data directory", e.Index, e.Mine, e.Leaders)

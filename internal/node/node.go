@@ -199,6 +199,7 @@ func New(cfg Config, log Log, state *State, sm StateMachine, host Host) (*Node, 
 // two starts. Start again with a higher one.
 type OriginError struct{ Known uint64 }
 
+// Error names the later start.
 func (e *OriginError) Error() string {
 	return fmt.Sprintf("node: a later start of server %d is on record (origin %x); start with a higher origin", ServerOf(e.Known), e.Known)
 }

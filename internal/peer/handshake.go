@@ -77,6 +77,7 @@ type RefusedError struct {
 	Reason  string // for people
 }
 
+// Error is the reason in words.
 func (e *RefusedError) Error() string { return "peer: refused: " + e.Reason }
 
 // errNotPeer says that what connected does not speak this protocol at all.

@@ -80,6 +80,7 @@ type SnapshotError struct {
 	Reason string
 }
 
+// Error is the reason in words.
 func (e *SnapshotError) Error() string { return "the receiver did not store it: " + e.Reason }
 
 // verdict is the receiver's answer, on its way. err is valid when done is closed.
