@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,8 +130,23 @@ func TestFaultDiskLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.verify(t, poor.Addr())
+	votes(t, poor)
 	e.Servers[0].Kill()
 	serves(t, e.Servers[1])
 	serves(t, poor)
 	r.verify(t, poor.Addr())
+}
+
+// votes waits until a server that came back without its data has got the vote of its predecessor: an ensemble of three survives the loss of
+// another server only then.
+func votes(t *testing.T, s *ensemble.Server) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for time.Now().Before(deadline) {
+		if answer, err := ensemble.Word(s.Addr(), "srvr"); err == nil && (strings.Contains(answer, "Mode: follower") || strings.Contains(answer, "Mode: leader")) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("the server that lost its disk has no vote after 30 s")
 }

@@ -40,6 +40,8 @@ func (s *Server) Mode() string {
 		return "looking"
 	case uint64(node.ServerOf(leader)) == s.cfg.ID:
 		return "leader"
+	case s.rep.Status().Role == "learner":
+		return "observer" // has no vote: it joined instead of a server that lost its disk, and is catching up
 	}
 	return "follower"
 }
