@@ -217,9 +217,10 @@ func TestInputBound(t *testing.T) {
 	s := e.members[0].server
 	big := request1(1, zk.OpCreate, createReq("/x", strings.Repeat("x", 150<<10), 0))
 	first, second, third := e.client(0), e.client(0), e.client(0)
+	before := s.stats.recvBytes.Load()
 	first.write(big[:140<<10])
-	for s.inTotal.Load() < 150<<10 {
-		third.must(zk.OpPing, nil)
+	for s.stats.recvBytes.Load() < before+140<<10 { // until its buffer does not grow any more: it must not be the one that meets the bound
+		time.Sleep(time.Millisecond)
 	}
 	second.nc.Write(big[:140<<10])
 	second.ended()
