@@ -78,22 +78,31 @@ func soakCycle(t *testing.T, e *ensemble.Ensemble, cycle int) (acked, events int
 			t.Error(err)
 		}
 	default:
-		victim = nil
-		if err := e.Servers[0].Signal(syscall.SIGSTOP); err != nil {
+		victim = e.Servers[0]
+		if err := victim.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(1500 * time.Millisecond)
-		if err := e.Servers[0].Signal(syscall.SIGCONT); err != nil {
+		if err := victim.Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
 	}
 	time.Sleep(time.Second)
 	r.stop.Store(true)
 	waitLoad(t, r)
+	lost := 0
 	for i, err := range r.errs {
-		if err != nil && (victim == nil || r.clients[i].Addr != victim.Addr() || !brokenConnection(err)) {
+		switch {
+		case err == nil:
+		case r.clients[i].Addr == victim.Addr() && brokenConnection(err):
+			lost++
+		default:
 			t.Errorf("cycle %d: client %d of %s: %v", cycle, i, r.clients[i].Addr, err)
 		}
+	}
+	if lost > 0 && victim == e.Servers[0] {
+		// Allowed, but not wished: so far behind that it took over a snapshot, a server does not know what became of its clients' writes.
+		t.Logf("cycle %d: %d clients of the server that stood still lost their connection", cycle, lost)
 	}
 	if err := e.StartAll(); err != nil {
 		t.Fatal(err)
