@@ -77,6 +77,9 @@ func soakCycle(t *testing.T, e *ensemble.Ensemble, cycle int) (acked, events int
 		if err := victim.Terminate(); err != nil {
 			t.Error(err)
 		}
+		if code := victim.ExitCode(); code != 0 {
+			t.Errorf("cycle %d: server %d ended with code %d", cycle, victim.ID, code)
+		}
 	default:
 		victim = e.Servers[0]
 		if err := victim.Signal(syscall.SIGSTOP); err != nil {
