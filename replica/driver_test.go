@@ -82,6 +82,19 @@ func TestInboxIsBoundedByBytes(t *testing.T) {
 	}
 }
 
+// What close drops were the earlier records; the loop, which may take one more round, must not see later ones without them.
+func TestClosedInboxTakesNoRecords(t *testing.T) {
+	var in inbox
+	in.init()
+	in.persisted([]*raftlog.Record{{}})
+	in.close()
+	in.persisted([]*raftlog.Record{{}})
+	var work batchOfEvents
+	if in.take(&work); len(work.persisted) != 0 {
+		t.Errorf("%d records came out of order", len(work.persisted))
+	}
+}
+
 func TestFailedStartGivesEverythingBack(t *testing.T) {
 	dir := t.TempDir()
 	used, err := net.Listen("tcp", "127.0.0.1:0")

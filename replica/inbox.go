@@ -76,9 +76,12 @@ func weight(m *peer.Message) int {
 	return n
 }
 
+// persisted takes records in the order of writing. Once close has dropped some, none may follow: the loop can take one more round.
 func (in *inbox) persisted(records []*raftlog.Record) {
 	in.mu.Lock()
-	in.work.persisted = append(in.work.persisted, records...)
+	if !in.closed {
+		in.work.persisted = append(in.work.persisted, records...)
+	}
 	in.mu.Unlock()
 	in.signal()
 }
