@@ -18,7 +18,7 @@ import (
 // layers with smaller numbers, never one of its own layer or above, save what a line "may" says. A new package gets its place here
 // first.
 const lattice = `
-0 ground    zk  internal/vfs
+0 ground    zk  internal/vfs  internal/sock
 1 core      internal/tree  internal/watch  internal/session
 2 edges     internal/wire  internal/raftlog  internal/peer
 3 node      internal/node

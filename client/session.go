@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"gopherwood/internal/sock"
 	"gopherwood/internal/wire"
 	"gopherwood/zk"
 )
@@ -126,6 +127,7 @@ func (c *Client) attempt(server string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	nc = sock.Wrap(nc)
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	if c.opts.TLS != nil {
 		nc, err = secure(ctx, nc, c.opts.TLS, server)

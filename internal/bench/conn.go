@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"gopherwood/internal/sock"
 	"gopherwood/internal/wire"
 	"gopherwood/zk"
 )
@@ -42,7 +43,7 @@ func dial(ctx context.Context, server string, bufferBytes int) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{nc: nc, server: server, in: make([]byte, bufferBytes), expect: 1}
+	c := &conn{nc: sock.Wrap(nc), server: server, in: make([]byte, bufferBytes), expect: 1}
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		_ = nc.Close()
@@ -144,11 +145,10 @@ func (c *conn) flush(need int64) error {
 // tryWrite is called by the runtime's poller: false asks to be called again when the socket takes more.
 func (c *conn) tryWrite(fd uintptr) bool {
 	for c.flushed < len(c.out) {
-		n, err := syscall.Write(int(fd), c.out[c.flushed:])
+		n, err := sock.Write(fd, c.out[c.flushed:])
 		switch {
 		case err == syscall.EAGAIN:
 			return c.base+int64(c.flushed) >= c.need
-		case err == syscall.EINTR:
 		case err != nil:
 			c.writeErr = err
 			return true
@@ -255,7 +255,7 @@ func (c *conn) close() error {
 
 // abort closes the connection at once.
 func (c *conn) abort() {
-	if tc, ok := c.nc.(*net.TCPConn); ok {
+	if tc, ok := c.nc.(interface{ SetLinger(sec int) error }); ok {
 		_ = tc.SetLinger(0)
 	}
 	_ = c.nc.Close()

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"gopherwood/internal/sock"
 )
 
 // inbound is the messages connection from one server. Owned by the goroutine that serves it.
@@ -68,6 +70,7 @@ func (t *Transport) dismiss(conn net.Conn) {
 // serveInbound greets an accepted connection and serves its purpose to the end.
 func (t *Transport) serveInbound(conn net.Conn) {
 	tune(conn)
+	conn = sock.Wrap(conn)
 	if err := conn.SetDeadline(time.Now().Add(t.cfg.HandshakeTimeout)); err != nil {
 		return
 	}

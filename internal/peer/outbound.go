@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"gopherwood/internal/sock"
 )
 
 // outbound is the sending direction to one peer. Its run goroutine dials, and writes while connected:
@@ -185,6 +187,7 @@ func (p *outbound) connect() (net.Conn, error) {
 		return nil, err
 	}
 	tune(conn)
+	conn = sock.Wrap(conn)
 	if !p.open(conn) {
 		conn.Close()
 		return nil, ErrClosed

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"syscall"
+
+	"gopherwood/internal/sock"
 )
 
 // readBuffer is a pooled buffer; a connection has one only while it has bytes that it has not handled.
@@ -94,18 +96,12 @@ func (c *conn) fill(want int) error {
 func (c *conn) readReady(fd uintptr) bool {
 	in := &c.in
 	in.acquire(c.srv)
-	for {
-		n, err := syscall.Read(int(fd), in.buf[in.end:])
-		switch err {
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			if in.end == 0 {
-				in.release(c.srv)
-			}
-			return false
-		}
-		c.rn, c.rerr = n, err
+	c.rn, c.rerr = sock.Read(fd, in.buf[in.end:])
+	if c.rerr != syscall.EAGAIN {
 		return true
 	}
+	if in.end == 0 {
+		in.release(c.srv)
+	}
+	return false
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"gopherwood/internal/sock"
 )
 
 // How replies and events leave. Whoever has one appends it to the connection's out-buffer under mu. Sending needs the role of
@@ -165,7 +167,7 @@ func (c *conn) armWrite() error {
 	return c.nc.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout))
 }
 
-// writeOnce makes one system call that does not wait. n < len(b) says that the client does not take it all now.
+// writeOnce writes what goes without waiting. n < len(b) says that the client does not take it all now.
 func (c *conn) writeOnce(b []byte) (n int, err error) {
 	if c.raw == nil {
 		return 0, nil
@@ -180,17 +182,14 @@ func (c *conn) writeOnce(b []byte) (n int, err error) {
 
 // writeReady is called by writeOnce with the descriptor.
 func (c *conn) writeReady(fd uintptr) bool {
-	for {
-		n, err := syscall.Write(int(fd), c.wbuf)
-		switch err {
-		case syscall.EINTR:
-			continue
-		case nil:
-			c.wn = n
-		case syscall.EAGAIN:
-		default:
-			c.werr = err
+	for c.wn < len(c.wbuf) {
+		n, err := sock.Write(fd, c.wbuf[c.wn:])
+		if c.wn += n; err != nil {
+			if err != syscall.EAGAIN {
+				c.werr = err
+			}
+			break
 		}
-		return true
 	}
+	return true
 }

@@ -36,5 +36,5 @@ func openDirect(name string) (File, bool) {
 		f.Close()
 		return nil, false
 	}
-	return osFile{f}, true
+	return asynchronous(f), true
 }
