@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -218,6 +219,7 @@ func (r *Replica) loop() {
 		case <-r.ctx.Done():
 			return
 		}
+		runtime.Gosched() // whoever woke the loop made it run next; let those who are ready too put their commands into the same batch
 		r.node.Now(time.Now().UnixMilli())
 		if ticked {
 			r.node.Tick()

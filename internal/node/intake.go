@@ -114,7 +114,7 @@ func (n *Node) becomeReady() {
 func (n *Node) propose() {
 	in := &n.intake
 	for in.ready && len(in.queue) > 0 {
-		if f := in.inflight; f >= maxInflightEntries && (in.bytes < eagerEntryBytes || f >= hardInflightEntries) {
+		if f := in.inflight; f >= n.cfg.Inflight && (in.bytes < eagerEntryBytes || f >= hardInflightEntries) {
 			return
 		}
 		if !n.proposeBatch() {

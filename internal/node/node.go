@@ -57,6 +57,9 @@ type Config struct {
 	ElectionTicks int
 	// HeartbeatTicks is the time between the leader's heartbeats, less than ElectionTicks. Default 5.
 	HeartbeatTicks int
+	// Inflight is how many batches the leader has in flight before it waits for the first to be applied, unless much has gathered
+	// meanwhile. Few make large batches. Default 1.
+	Inflight int
 	// SnapshotBytes is how much log makes a new snapshot; the size of the last snapshot counts too if it is larger. Default 64 MiB.
 	SnapshotBytes int64
 	// KeepBytes is how much log behind a snapshot is kept for a member that lags. Default 64 MiB.
@@ -74,6 +77,7 @@ func (c *Config) fill() error {
 	}
 	setDefault(&c.ElectionTicks, 50)
 	setDefault(&c.HeartbeatTicks, 5)
+	setDefault(&c.Inflight, defaultInflight)
 	setDefault(&c.SnapshotBytes, 64<<20)
 	setDefault(&c.KeepBytes, 64<<20)
 	if c.Logger == nil {

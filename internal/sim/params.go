@@ -43,6 +43,7 @@ type params struct {
 	tickUs         int64
 	electionTicks  int
 	heartbeatTicks int
+	inflight       int // batches
 	snapshotBytes  int64
 	keepBytes      int64
 	segmentBytes   int64
@@ -74,6 +75,7 @@ func drawParams(r random, o *Options) params {
 	p := params{
 		servers: 1 + r.pick([]int{1, 1, 6, 1, 3}),
 		tickUs:  r.between(5, 20) * millisecond, electionTicks: int(r.between(10, 50)),
+		inflight:      1 + r.IntN(4),
 		snapshotBytes: r.between(1, 8) << 10 << r.IntN(6), keepBytes: r.between(0, 64) << 10,
 		segmentBytes: 32 << 10 << r.IntN(4), cacheBytes: 1 << 10 << r.IntN(10), direct: r.chance(0.5),
 		gatherUs: r.between(0, 1) * r.between(0, 2000),
@@ -118,8 +120,8 @@ func (p *params) narrow(o *Options) {
 
 // String tells what was drawn, for the head of a report.
 func (p *params) String() string {
-	return fmt.Sprintf("%d servers, %s, tick %d ms, election %d ticks, heartbeat %d; snapshot %d B, keep %d B, segment %d B, cache %d B, direct %v; "+
+	return fmt.Sprintf("%d servers, %s, tick %d ms, election %d ticks, heartbeat %d; %d batches in flight, snapshot %d B, keep %d B, segment %d B, cache %d B, direct %v; "+
 		"lossy %v (%.3f lost, %.3f doubled), delay %d µs, sync %d µs, gather %d µs; %d clients, a chunk each %d ms; faults for %d s, each %d ms, %v",
-		p.servers, p.workload, p.tickUs/millisecond, p.electionTicks, p.heartbeatTicks, p.snapshotBytes, p.keepBytes, p.segmentBytes, p.cacheBytes, p.direct,
+		p.servers, p.workload, p.tickUs/millisecond, p.electionTicks, p.heartbeatTicks, p.inflight, p.snapshotBytes, p.keepBytes, p.segmentBytes, p.cacheBytes, p.direct,
 		p.lossy, p.loss, p.dup, p.delayUs, p.syncUs, p.gatherUs, p.clients, p.submitUs/millisecond, p.faultPhase/second, p.faultUs/millisecond, p.weights)
 }

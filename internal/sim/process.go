@@ -182,7 +182,7 @@ func (p *process) boot() error {
 	}
 	cfg := node.Config{
 		RaftID: p.srv.raftID, Origin: p.origin, ElectionTicks: p.sim.p.electionTicks, HeartbeatTicks: p.sim.p.heartbeatTicks,
-		SnapshotBytes: p.sim.p.snapshotBytes, KeepBytes: max(1, p.sim.p.keepBytes), Logger: slog.New(logHandler{p}),
+		Inflight: p.sim.p.inflight, SnapshotBytes: p.sim.p.snapshotBytes, KeepBytes: max(1, p.sim.p.keepBytes), Logger: slog.New(logHandler{p}),
 	}
 	if p.node, err = node.New(cfg, p.log, state, p.audit, host{p}); err != nil {
 		return err
