@@ -62,7 +62,8 @@ type Config struct {
 	Inflight int
 	// SnapshotBytes is how much log makes a new snapshot; the size of the last snapshot counts too if it is larger. Default 64 MiB.
 	SnapshotBytes int64
-	// KeepBytes is how much log behind a snapshot is kept for a member that lags. Default 64 MiB.
+	// KeepBytes is how much log behind a snapshot is kept for a member that lags or is away. Default 256 MiB,
+	// which is some seconds of the heaviest load.
 	KeepBytes int64
 	// Logger takes what an operator should know. Default: nothing.
 	Logger *slog.Logger
@@ -79,7 +80,7 @@ func (c *Config) fill() error {
 	setDefault(&c.HeartbeatTicks, 5)
 	setDefault(&c.Inflight, defaultInflight)
 	setDefault(&c.SnapshotBytes, 64<<20)
-	setDefault(&c.KeepBytes, 64<<20)
+	setDefault(&c.KeepBytes, 256<<20)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

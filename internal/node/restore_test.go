@@ -94,6 +94,34 @@ func TestLogAfterAPendingSnapshotIsKept(t *testing.T) {
 	c.wantJournals(l.sm.commands)
 }
 
+// A member that was stopped for a while, so that the leader does not take it for active any more, goes on from the log and not from a snapshot, as long
+// as the log is worth keeping. Its clients would have to reconnect otherwise.
+func TestLogForAMemberThatWasAwayIsKept(t *testing.T) {
+	c := newCluster(t, 3)
+	c.tick(10)
+	l, f := c.leader(), c.follower()
+	for _, m := range c.members {
+		m.node.cfg.KeepBytes = 1 << 20
+	}
+	f.dead = true
+	c.tick(3 * l.node.cfg.ElectionTicks)
+	before := l.node.snap.index
+	for i := range 40 {
+		l.submit(fmt.Sprint("meanwhile", i))
+		c.settle()
+		c.tick(1)
+	}
+	if l.node.snap.index == before {
+		t.Fatal("the leader made no snapshot meanwhile")
+	}
+	f.dead = false
+	c.tick(20)
+	if len(f.restored) > 0 {
+		t.Errorf("the member needed the snapshots at %d", f.restored)
+	}
+	c.wantJournals(l.sm.commands)
+}
+
 // Barriers are bounded however far they have come: those that are confirmed wait as long as a snapshot is loaded.
 func TestBarriersAreBounded(t *testing.T) {
 	c := newCluster(t, 3)

@@ -147,7 +147,7 @@ func (n *Node) closeViews() {
 	n.snap.ended = nil
 }
 
-// compact forgets the log before the newest snapshot, but for what a lagging member may soon ask for.
+// compact forgets the log before the newest snapshot, but for what a lagging member, or one that is being restarted, may soon ask for.
 func (n *Node) compact() {
 	to := n.snap.index
 	for _, o := range n.snap.out {
@@ -155,7 +155,7 @@ func (n *Node) compact() {
 	}
 	if n.lead == n.cfg.RaftID {
 		n.raw.WithProgress(func(_ uint64, _ raft.ProgressType, p tracker.Progress) {
-			if from, bytes := n.mayAskFor(&p); p.RecentActive && from < to && n.storage.BytesSince(from) <= bytes {
+			if from, bytes := n.mayAskFor(&p); from < to && n.storage.BytesSince(from) <= bytes {
 				to = from
 			}
 		})

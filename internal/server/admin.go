@@ -51,8 +51,12 @@ func (s *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 		if s.ready.Load() {
 			why = s.rep.Status().Forming
 		}
-		if why == "" {
+		switch {
+		case why != "":
+		case s.leader.Load() == 0:
 			why = "no leader is known"
+		default:
+			why = "catching up with the leader"
 		}
 		reply(w, http.StatusServiceUnavailable, why+"\n")
 	}

@@ -32,7 +32,7 @@ func (c *conn) handshake() error {
 	c.srv.stats.received.Add(1)
 	if !c.srv.isServing(c.srv.cfg.ElectionGrace) {
 		c.srv.stats.rejected.Add(1)
-		return c.refuse("no leader is known")
+		return c.refuse("no leader is known, or this server has not caught up with it yet")
 	}
 	if err := c.catchUp(req.LastZxidSeen); err != nil {
 		return err

@@ -30,7 +30,7 @@ type house struct {
 func (s *Server) Housekeep(age time.Duration) {
 	h := &s.house
 	h.conns, h.heard = s.appendConns(h.conns[:0]), h.heard[:0]
-	leaderless := s.leaderless()
+	away := s.away()
 	for _, c := range h.conns {
 		if c.heard.Swap(false) {
 			c.mu.Lock()
@@ -39,7 +39,7 @@ func (s *Server) Housekeep(age time.Duration) {
 			}
 			c.mu.Unlock()
 		}
-		s.inspect(c, age, leaderless)
+		s.inspect(c, age, away)
 	}
 	clear(h.conns)
 	if s.ready.Load() && s.leader.Load() != 0 {
@@ -48,7 +48,7 @@ func (s *Server) Housekeep(age time.Duration) {
 }
 
 // inspect ends c if it is time.
-func (s *Server) inspect(c *conn, age, leaderless time.Duration) {
+func (s *Server) inspect(c *conn, age, away time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -60,7 +60,7 @@ func (s *Server) inspect(c *conn, age, leaderless time.Duration) {
 		c.killLocked("it has not finished its handshake in time")
 	case c.movedNs.Load() != 0 && age-time.Duration(c.movedNs.Load()) > ms(c.timeoutMs):
 		c.killLocked(reasonQuiet) // nobody misses it
-	case c.state == stateOpen && leaderless > ms(c.timeoutMs):
+	case c.state == stateOpen && away > ms(c.timeoutMs):
 		c.killLocked("there has been no leader for as long as its session's timeout")
 	}
 }

@@ -187,6 +187,9 @@ func (s *Server) Restore(r io.Reader) error {
 	err := s.tree.Restore(r)
 	s.zxid.Store(s.tree.LastZxid())
 	s.treeMu.Unlock()
+	if s.ready.Load() {
+		s.beginToCatchUp()
+	}
 	if n := s.killAll("this server was behind and took over a snapshot"); n > 0 {
 		s.log.Warn("this server was behind and took over a snapshot from the leader, so its clients have to reconnect", "clients", n)
 	}

@@ -46,7 +46,7 @@ func (s *Server) Mode() string {
 	return "follower"
 }
 
-// IsReady says whether the server takes requests: a leader is known. Load balancers ask /readyz.
+// IsReady says whether the server takes requests: a leader is known, and this server has caught up with it. Load balancers ask /readyz.
 func (s *Server) IsReady() bool { return s.isServing(0) && !s.draining.Load() }
 
 // sample is one figure of mntr.

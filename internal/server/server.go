@@ -66,7 +66,8 @@ type Server struct {
 	draining     atomic.Bool   // Drain was called
 	zxid         atomic.Int64  // the tree's last, as of the last batch
 	leader       atomic.Uint64 // raft id; 0: none
-	leaderlessNs atomic.Int64  // now() plus one when the last leader was lost; 0: there is one
+	caughtUp     atomic.Bool   // since the start, or since a snapshot was taken over, all was applied that was committed then
+	awaySinceNs  atomic.Int64  // now() plus one when this server stopped serving; 0: a leader is known, and caughtUp
 	leadingSince atomic.Int64  // now() when this server began to lead; 0: it does not
 	nextSession  atomic.Int64
 	outTotal     atomic.Int64 // bytes of large backlogs
@@ -86,6 +87,8 @@ type Server struct {
 	quit chan struct{}
 
 	house house // owned by the housekeeper
+
+	awayMu sync.Mutex // writers of awaySinceNs
 
 	mu sync.Mutex
 	// guarded by mu
@@ -113,7 +116,7 @@ func New(cfg Config) (*Server, error) {
 	s.loop.epoch = s.start
 	s.lead.live = session.New(session.Options{TickMs: cfg.TickMs, PauseMs: int64(cfg.MinSessionTimeoutMs) / 4})
 	s.lead.addrs = make(map[uint64]string)
-	s.leaderlessNs.Store(1)
+	s.awaySinceNs.Store(1)
 	s.nextSession.Store(s.start.UnixMilli() << 16)
 	s.requests.New = func() any { return new(request) }
 	s.encoders.New = func() any { return new(encoder) }
@@ -128,6 +131,7 @@ func New(cfg Config) (*Server, error) {
 func (s *Server) Attach(rep Replicator) {
 	s.rep = rep
 	s.ready.Store(true)
+	s.beginToCatchUp()
 	if !s.cfg.Manual {
 		s.wg.Go(s.housekeeping)
 	}
@@ -150,25 +154,55 @@ func (s *Server) lastZxid() int64 { return s.zxid.Load() }
 // setLeader notes who leads, for those who ask from other goroutines.
 func (s *Server) setLeader(id uint64) {
 	s.leader.Store(id)
-	if id != 0 {
-		s.leaderlessNs.Store(0)
+	s.noteServing()
+}
+
+// noteServing brings awaySinceNs up to date.
+func (s *Server) noteServing() {
+	s.awayMu.Lock()
+	defer s.awayMu.Unlock()
+	if s.leader.Load() != 0 && s.caughtUp.Load() {
+		s.awaySinceNs.Store(0)
 	} else {
-		s.leaderlessNs.CompareAndSwap(0, s.now()+1)
+		s.awaySinceNs.CompareAndSwap(0, s.now()+1)
 	}
 }
 
-// leaderless is for how long no leader has been known; 0 if one is.
-func (s *Server) leaderless() time.Duration {
-	since := s.leaderlessNs.Load()
+// away is for how long this server has not served; 0 if it does.
+func (s *Server) away() time.Duration {
+	since := s.awaySinceNs.Load()
 	if since == 0 {
 		return 0
 	}
 	return max(1, time.Duration(s.now()+1-since))
 }
 
-// isServing says whether a leader is known, or was no longer ago than grace.
+// isServing says whether a leader is known and this server has caught up with it, or that it was so no longer ago than grace.
 func (s *Server) isServing(grace time.Duration) bool {
-	return s.ready.Load() && s.leaderless() <= grace
+	return s.ready.Load() && s.away() <= grace
+}
+
+// beginToCatchUp makes this server serve once it has applied everything that is committed now, as a follower of ZooKeeper's does (Learner.syncWithLeader).
+// A client that came earlier would wait, or be sent away when a snapshot arrives.
+func (s *Server) beginToCatchUp() {
+	s.caughtUp.Store(false)
+	s.noteServing()
+	s.rep.Barrier((*catchingUp)(s))
+}
+
+// catchingUp is the Waiter of beginToCatchUp's barrier. Its Done comes on the loop goroutine, or on another when the replica is closed.
+type catchingUp Server
+
+// Done implements node.Waiter.
+func (c *catchingUp) Done(_ any, err error) {
+	s := (*Server)(c)
+	switch {
+	case err == nil:
+		s.caughtUp.Store(true)
+		s.noteServing()
+	case !errors.Is(err, replica.ErrClosed):
+		s.rep.Barrier(c)
+	}
 }
 
 // Serve accepts clients on l, which becomes the server's, until Close. It may be called for several listeners. The error

@@ -2,9 +2,11 @@ package server
 
 import (
 	"bytes"
+	"net/http/httptest"
 	"testing"
 	"time"
 
+	"gopherwood/internal/node"
 	"gopherwood/internal/wire"
 	"gopherwood/zk"
 )
@@ -256,6 +258,42 @@ func TestZxidAhead(t *testing.T) {
 	}
 }
 
+// TestServesOnceCaughtUp: a server that took over a snapshot is behind; until it has caught up with the leader it is not ready.
+func TestServesOnceCaughtUp(t *testing.T) {
+	e := newEnsemble(t, 1, nil)
+	e.quiet()
+	s := e.members[0].server
+	if !s.IsReady() {
+		t.Fatal("not ready at first")
+	}
+	view, err := s.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var snapshot bytes.Buffer
+	if _, err := view.WriteTo(&snapshot); err != nil {
+		t.Fatal(err)
+	}
+	view.Close()
+	e.noSync = true
+	if err := s.Restore(&snapshot); err != nil {
+		t.Fatal(err)
+	}
+	ready := httptest.NewRecorder()
+	s.serveReady(ready, nil)
+	if got := ready.Body.String(); ready.Code != 503 || got != "catching up with the leader\n" || s.IsReady() {
+		t.Errorf("readyz of a server that is behind: %d %s", ready.Code, got)
+	}
+	e.syncs[0].w.Done(nil, node.ErrBusy) // there were too many barriers: it asks again
+	if len(e.syncs) != 2 || s.IsReady() {
+		t.Errorf("%d barriers, ready: %v", len(e.syncs), s.IsReady())
+	}
+	e.syncs[1].w.Done(nil, nil)
+	if !s.IsReady() {
+		t.Error("not ready though it has caught up")
+	}
+}
+
 // TestNoLeader: for a moment new clients wait; later they are closed at once, and others after their session's timeout.
 func TestNoLeader(t *testing.T) {
 	e := newEnsemble(t, 1, nil)
@@ -268,7 +306,7 @@ func TestNoLeader(t *testing.T) {
 	if r := fresh.connect(); r.SessionID == 0 {
 		t.Error("a client was turned away at the start of an election")
 	}
-	s.leaderlessNs.Store(s.now() - int64(time.Hour)) // some time later
+	s.awaySinceNs.Store(s.now() - int64(time.Hour)) // some time later
 	late := newClient(t, e.dial(0))
 	b, mark := wire.BeginFrame(nil)
 	req := wire.ConnectRequest{TimeOut: 10_000}
