@@ -43,7 +43,7 @@ e2e: e2e-deps ## real servers, real clients in five languages, kills under load
 
 must-show: e2e-deps ## the fault tests and figures in full size (about a quarter of an hour)
 	GOPHERWOOD_E2E=1 GOPHERWOOD_E2E_STRICT=1 GOPHERWOOD_E2E_ROUNDS=10 GOPHERWOOD_E2E_SECONDS=600 GOPHERWOOD_E2E_ZNODES=1000000 GOPHERWOOD_E2E_SESSIONS=20000 \
-		go test -count=1 -timeout 90m -v -run 'TestFault|TestBounds|TestRestart|TestSoak' ./e2e | scripts/quiet-tests
+		go test -count=1 -timeout 90m -v -run 'TestFault|TestBounds|TestRestart|TestSnapshot|TestSoak' ./e2e | scripts/quiet-tests
 
 bench: ## Go benchmarks of every package
 	go test -run '^$$' -bench . -benchmem ./...
