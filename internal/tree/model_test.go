@@ -278,7 +278,7 @@ func (m *model) do(env tree.Env, c *tree.Command, op tree.Op, o *outcome, multi 
 			if op.Code == zk.OpCreateTTL && op.Mode != zk.ModeTTL && op.Mode != zk.ModeTTLSequential {
 				op.Code = zk.OpCreate
 			}
-			if op.Code == zk.OpCreateContainer || op.Code == zk.OpCreateTTL {
+			if op.Code == zk.OpCreate2 || op.Code == zk.OpCreateContainer || op.Code == zk.OpCreateTTL {
 				r.Type = zk.OpCreate2
 			}
 		}

@@ -55,13 +55,10 @@ func member(op *Op) Op {
 	return o
 }
 
-// resultType is the header under which a member's result is sent: create2 as a plain create, and those which only exist with a
-// Stat as create2 (observed on ZooKeeper 3.8; OpResult.CreateResult).
+// resultType is the header under which a member's result is sent: every create with a Stat as create2 (FinalRequestProcessor of ZooKeeper 3.9,
+// OpResult.CreateResult; 3.8 answered create2 itself as a plain create).
 func resultType(op zk.OpCode) zk.OpCode {
-	switch op {
-	case zk.OpCreate2:
-		return zk.OpCreate
-	case zk.OpCreateContainer, zk.OpCreateTTL:
+	if op == zk.OpCreateContainer || op == zk.OpCreateTTL {
 		return zk.OpCreate2
 	}
 	return op

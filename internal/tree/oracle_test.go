@@ -347,11 +347,7 @@ func (v *rival) multi(p *peer, ops []tree.Op) {
 			return
 		}
 		got := v.r.Ops[i]
-		want := got.Type
-		if typ == zk.OpCreate2 && ops[i].Code == zk.OpCreate2 {
-			want = zk.OpCreate2 // 3.9.5 differs from 3.8 here
-		}
-		if typ != want || err != got.Code {
+		if typ != got.Type || err != got.Code {
 			v.fatal("multi: result %d: ZooKeeper %d %v, tree %d %v", i, typ, err, got.Type, got.Code)
 		}
 		if typ == zk.OpError {
