@@ -37,6 +37,9 @@ const signalPause = time.Second
 // adminTimeout bounds a request to the admin port; profiles take long.
 const adminTimeout = 2 * time.Minute
 
+// adminIdle is how long a connection to the admin port may be idle (admin.idleTimeout).
+const adminIdle = 30 * time.Second
+
 func newServeCmd() *cobra.Command {
 	var s settings
 	cmd := &cobra.Command{
@@ -76,7 +79,7 @@ func (s *settings) serve(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	clients, err := listen("client-port", "clientPort", s.listen, s.clientPort)
+	clients, err := s.listenClients("client-port", "clientPort", s.listen, s.clientPort)
 	if err != nil {
 		return err
 	}
@@ -156,7 +159,7 @@ func (s *settings) shutDown(srv *server.Server, rep *replica.Replica, log *slog.
 }
 
 func (s *settings) replicaConfig(log *slog.Logger) replica.Config {
-	c := replica.Config{Dir: s.dataDir, ServerID: uint16(s.id), BufferedLog: s.buffered, Logger: log, Listen: s.peerListen}
+	c := replica.Config{Dir: s.dataDir, ServerID: uint16(s.id), BufferedLog: s.buffered, Logger: log, Listen: s.peerListen, SnapshotBytes: s.file.SnapshotBytes}
 	if len(s.members) > 1 {
 		c.Peers = map[uint16]string{}
 		for _, m := range s.members {
@@ -183,9 +186,7 @@ func (s *settings) announce(log *slog.Logger, clients net.Listener, admin *admin
 		args = append(args, "members", s.numbers(), "peer", self.PeerAddr)
 	}
 	log.Info("serving", args...)
-	if len(s.file.Unknown) > 0 {
-		log.Warn("these keys of the configuration file are not known and were ignored", "keys", s.file.Unknown)
-	}
+	s.warnOfKeys(log)
 }
 
 // reachable is a listener's address as one types it into a browser here.
@@ -263,7 +264,7 @@ func (s *settings) startAdmin(srv *server.Server, log *slog.Logger) (*adminPorts
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
 	a := &adminPorts{http: &http.Server{
-		Handler: mux, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, IdleTimeout: adminTimeout, MaxHeaderBytes: 64 << 10,
+		Handler: mux, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, IdleTimeout: cmp.Or(time.Duration(s.file.AdminIdleMs)*time.Millisecond, adminIdle), MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
 	if s.adminPort != 0 {

@@ -238,6 +238,9 @@ func (s *settings) check() error {
 	if _, err := s.logger(); err != nil {
 		return err
 	}
+	if _, err := os.Stat(s.dataDir); s.file.DataDirMustExist && os.IsNotExist(err) {
+		return usagef("the data directory %s is missing, and datadir.autocreate=false forbids to make it; make it, or remove that line", s.dataDir)
+	}
 	if st, err := os.Stat(filepath.Join(s.dataDir, "version-2")); err == nil && st.IsDir() {
 		return usagef("%s holds ZooKeeper's own data (version-2), which is not taken over; give another directory with --data-dir or dataDir", s.dataDir)
 	}
@@ -287,7 +290,8 @@ func (s *settings) serverConfig(port int, log *slog.Logger) server.Config {
 		ID: s.id, Members: s.members, TickMs: s.tickMs, MinSessionTimeoutMs: s.minSession(), MaxSessionTimeoutMs: s.maxSession(),
 		InitLimit: f.InitLimit, SyncLimit: f.SyncLimit, MaxFrame: f.MaxFrame, MaxConns: f.MaxCnxns, MaxConnsPerIP: s.perIP,
 		ReapInterval: time.Duration(f.ReapMs) * time.Millisecond, FourLetterWords: f.Whitelist, SuperDigest: f.SuperDigest,
-		ClientAddr: s.clientAddr(port), DataDir: s.dataDir, DirBytes: func() int64 { return dirBytes(s.dataDir) },
+		HandshakeTimeout: time.Duration(f.HandshakeMs) * time.Millisecond,
+		ClientAddr:       s.clientAddr(port), DataDir: s.dataDir, DirBytes: func() int64 { return dirBytes(s.dataDir) },
 		Version: buildVersion().Version, Log: log,
 	}
 }

@@ -22,8 +22,8 @@ var keys = map[string]setter{
 	"clientPort":        port(func(c *Config) *int { return &c.ClientPort }),
 	"clientPortAddress": text(func(c *Config) *string { return &c.ClientAddress }),
 	"tickTime":          number(1, math.MaxInt32/20, "in milliseconds, such as 2000", func(c *Config, n int64) { c.TickMs = n }),
-	"initLimit":         number(1, math.MaxInt32, "of ticks", func(c *Config, n int64) { c.InitLimit = int(n) }),
-	"syncLimit":         number(1, math.MaxInt32, "of ticks", func(c *Config, n int64) { c.SyncLimit = int(n) }),
+	"initLimit":         number(1, math.MaxInt32, "of ticks", func(c *Config, n int64) { c.InitLimit = int(n); c.Ignored = append(c.Ignored, "initLimit") }),
+	"syncLimit":         number(1, math.MaxInt32, "of ticks", func(c *Config, n int64) { c.SyncLimit = int(n); c.Ignored = append(c.Ignored, "syncLimit") }),
 	// -1 is ZooKeeper's own way to say "the default" for both
 	"minSessionTimeout": number(-1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.MinSessionMs = int32(max(0, n)) }),
 	"maxSessionTimeout": number(-1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.MaxSessionMs = int32(max(0, n)) }),
@@ -55,6 +55,16 @@ var keys = map[string]setter{
 	"quorumListenOnAllIPs":            boolean(func(c *Config, on bool) { c.QuorumOnAllIPs = on }),
 	"dynamicConfigFile":               text(func(c *Config) *string { return &c.dynamicConfigFile }),
 
+	"admin.idleTimeout":          number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.AdminIdleMs = n }),
+	"clientPortListenBacklog":    number(-1, math.MaxInt32, "of connections, -1 for the default", func(c *Config, n int64) { c.Backlog = int(max(0, n)) }),
+	"clientTcpKeepAlive":         boolean(func(c *Config, on bool) { c.KeepAlive = on }),
+	"datadir.autocreate":         boolean(func(c *Config, on bool) { c.DataDirMustExist = !on }),
+	"nio.sessionlessCnxnTimeout": number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.HandshakeMs = n }),
+	"snapSizeLimitInKb":          number(-1, math.MaxInt32, "of KiB, -1 for the default", func(c *Config, n int64) { c.SnapshotBytes = max(0, n) << 10 }),
+
+	"admin.forceHttps":       refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
+	"admin.needClientAuth":   refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
+	"admin.portUnification":  refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
 	"secureClientPort":       refused("asks for TLS, which this server does not have yet; remove it and give clientPort"),
 	"sslQuorum":              refusedIf("true", "asks for TLS between servers, which they do not have yet; remove it"),
 	"quorum.auth.enableSasl": refusedIf("true", "asks for SASL between servers, which they do not have; remove it"),
@@ -63,19 +73,6 @@ var keys = map[string]setter{
 	"enforce.auth.enabled": refusedIf("true", "asks for authentication of every client, which this server does not have yet; remove it"),
 	"skipACL":              refusedIf("yes", "asks for no access control, which this server does not offer; remove it"),
 	"peerType":             refusedIf("observer", "asks for an observer, which this server cannot be yet; make it a participant"),
-}
-
-// ignored are keys that mean something to ZooKeeper and nothing here: Gopherwood does without what they tune.
-var ignored = []string{
-	"autopurge.purgeInterval", "autopurge.snapRetainCount", "dataLogDir", "electionAlg", "forceSync", "globalOutstandingLimit", "preAllocSize",
-	"snapCount", "snapSizeLimitInKb", "commitLogCount", "leaderServes", "cnxTimeout", "standaloneEnabled", "reconfigEnabled", "localSessionsEnabled",
-	"localSessionsUpgradingEnabled", "extendedTypesEnabled", "fsync.warningthresholdms", "syncEnabled", "maxResponseCacheSize",
-	"maxGetChildrenResponseCacheSize", "clientPortListenBacklog", "admin.commandURL", "admin.idleTimeout", "metricsProvider.className",
-	"metricsProvider.exportJvmInfo", "serverCnxnFactory", "digest.enabled", "snapshot.trust.empty", "multiAddress.enabled",
-	"connectToLearnerMasterLimit", "portUnification", "readonlymode.enabled", "enableEagerACLCheck", "znode.container.maxPerMinute",
-	"jvm.pause.monitor", "jvm.pause.warn-threshold.ms", "jvm.pause.info-threshold.ms", "jvm.pause.sleep.time.ms", "sslQuorumReloadCertFiles",
-	"version", "nio.numSelectorThreads",
-	"nio.numWorkerThreads", "commitProcessor.numWorkerThreads", "maxConcurrentSnapSyncs", "maxConcurrentDiffSyncs", "quorum.cnxn.threads.size",
 }
 
 // set takes a line into account, or says in a sentence what is wrong with it.
@@ -89,11 +86,6 @@ func (c *Config) set(p property, dynamic bool) (bad string) {
 		return c.setServer(p, strings.TrimPrefix(key, "server."))
 	case strings.HasPrefix(key, "group.") || strings.HasPrefix(key, "weight."):
 		return fmt.Sprintf("%s asks for a hierarchical quorum, which there is none of here; remove all group and weight lines", p.key)
-	case strings.HasPrefix(key, "ssl.") || strings.HasPrefix(key, "quorum.auth.") || strings.HasPrefix(key, "authProvider."):
-		if set, ok := keys[key]; !ok || set(c, p.value) == "" {
-			c.Ignored = append(c.Ignored, p.key)
-			return ""
-		}
 	}
 	if set, ok := keys[key]; ok {
 		if bad := set(c, p.value); bad != "" {
@@ -101,7 +93,7 @@ func (c *Config) set(p property, dynamic bool) (bad string) {
 		}
 		return ""
 	}
-	if slices.Contains(ignored, key) {
+	if meaningless[key] != "" || pending[key] || slices.ContainsFunc(pendingPrefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
 		c.Ignored = append(c.Ignored, p.key)
 	} else {
 		c.Unknown = append(c.Unknown, p.key)

@@ -58,11 +58,17 @@ type Config struct {
 	MetricsPort       int // of ZooKeeper's Prometheus provider
 	MetricsAddress    string
 	QuorumOnAllIPs    bool
+	AdminIdleMs       int64
+	Backlog           int      // of connections that wait to be accepted; 0: the system's
+	KeepAlive         bool     // TCP keep-alive on clients' connections
+	DataDirMustExist  bool     // it is not made if it is missing
+	HandshakeMs       int64    // for a connection to get its session
+	SnapshotBytes     int64    // log that makes a new snapshot
 	Servers           []Server // by id
 	MyID              uint64   // of the myid file; 0: there is none
 	dynamicConfigFile string
 
-	// Ignored are keys that mean nothing here; Unknown are those that nobody knows.
+	// Ignored are keys of ZooKeeper that do nothing here (Why says why); Unknown are those that nobody knows.
 	Ignored, Unknown []string
 }
 

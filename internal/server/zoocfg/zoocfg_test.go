@@ -42,7 +42,7 @@ autopurge.snapRetainCount=3
 metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider
 metricsProvider.httpPort=7000
 `, Config{TickMs: 2000, InitLimit: 10, SyncLimit: 5, ClientPort: 2181, MetricsPort: 7000,
-			Ignored: []string{"autopurge.snapRetainCount", "metricsProvider.className"}}},
+			Ignored: []string{"initLimit", "syncLimit", "autopurge.snapRetainCount", "metricsProvider.className"}}},
 		{"an ensemble", `
 server.2=zoo2:2888:3888:participant;10.0.0.2:2182
 server.1=zoo1:2888:3888;2181
@@ -66,11 +66,18 @@ admin.enableServer=FALSE
 admin.serverPort=9090
 admin.serverAddress=localhost
 quorumListenOnAllIPs=true
+admin.idleTimeout=1000
+clientPortListenBacklog=128
+clientTcpKeepAlive=true
+datadir.autocreate=false
+zookeeper.nio.sessionlessCnxnTimeout=3000
+snapSizeLimitInKb=1024
 secret.knob=1
 peerType=participant
 `, Config{ClientAddress: "127.0.0.1", MinSessionMs: 3000, MaxSessionMs: 60000, MaxClientCnxns: 60, MaxCnxns: 1000, MaxFrame: 2 << 20,
 			Whitelist: []string{"stat", "ruok", "*"}, SuperDigest: "super:abc=", ReapMs: 1000, AdminDisabled: true, AdminPort: 9090,
-			AdminAddress: "localhost", QuorumOnAllIPs: true, Unknown: []string{"secret.knob"}}},
+			AdminAddress: "localhost", QuorumOnAllIPs: true, AdminIdleMs: 1000, Backlog: 128, KeepAlive: true, DataDirMustExist: true, HandshakeMs: 3000,
+			SnapshotBytes: 1 << 20, Unknown: []string{"secret.knob"}}},
 		{"an empty whitelist, default timeouts", "4lw.commands.whitelist=\nminSessionTimeout=-1", Config{Whitelist: []string{}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
