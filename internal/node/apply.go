@@ -90,6 +90,7 @@ func (n *Node) applySegment(c *Command, s *segment) error {
 }
 
 func (n *Node) applyConfChange(e *pb.Entry) {
+	n.changePending = false
 	var cc pb.ConfChangeV2
 	if e.GetType() == pb.EntryConfChange {
 		var old pb.ConfChange

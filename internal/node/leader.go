@@ -19,6 +19,7 @@ func (n *Node) leaderMayHaveChanged() {
 	}
 	n.leadTick, n.active = n.ticks, make(map[uint64]uint64)
 	n.intake.reset()
+	n.changePending = false
 	n.origin.rewind(n.origin.acked, n.ticks)
 	n.retryBarrier()
 	n.leadershipChanged()
@@ -42,13 +43,15 @@ func (n *Node) Leadership() Leadership {
 }
 
 // Transfer hands leadership to the connected voter that is furthest, and reports false when there is none or this replica does not lead.
-func (n *Node) Transfer() bool {
+func (n *Node) Transfer() bool { return n.transferAmong(func(uint64) bool { return true }) }
+
+func (n *Node) transferAmong(may func(raftID uint64) bool) bool {
 	if n.lead != n.cfg.RaftID {
 		return false
 	}
 	best, match := uint64(0), uint64(0)
 	for id, p := range n.raw.Status().Progress { // the choice does not depend on the order: ties go to the lower id
-		if id == n.cfg.RaftID || p.IsLearner || !n.connected[id] || p.State == tracker.StateSnapshot {
+		if id == n.cfg.RaftID || p.IsLearner || !may(id) || !n.connected[id] || p.State == tracker.StateSnapshot {
 			continue
 		}
 		if p.Match > match || p.Match == match && (best == 0 || id < best) {

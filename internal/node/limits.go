@@ -23,6 +23,10 @@ const (
 	maxBarrierWaiters = 1 << 16
 	// maxMembers bounds the members of an ensemble.
 	maxMembers = 64
+	// maxGuests bounds the learners that nobody has made a part of the ensemble yet.
+	maxGuests = 16
+	// guestGoneTicks is how long such a one may be silent before it is forgotten.
+	guestGoneTicks = 3000
 	// joinCatchUpEntries is how near to the leader's last index a learner must be to become a voter.
 	joinCatchUpEntries = 1024
 

@@ -16,6 +16,9 @@ import (
 //
 // An earlier incarnation that is still heard of was not lost: then two servers have been given the same id, and the one that the ensemble
 // knows keeps its place.
+//
+// A server that the ensemble does not know is let in as a learner too: an observer stays one, any other is a guest that follows along until
+// Reconfigure makes it a voter. A guest that is gone is forgotten.
 
 // receiveJoin is the leader's side of a request to join.
 func (n *Node) receiveJoin(m *peer.Message) {
@@ -26,18 +29,62 @@ func (n *Node) receiveJoin(m *peer.Message) {
 		reply.Join.Reason = joinNoLeader
 	case n.isMember(want.RaftID):
 		reply.Join.OK = true
-	case len(n.state.members) >= maxMembers:
+	case len(n.state.members) >= maxMembers || !n.known(ServerOf(want.RaftID)) && n.guests() >= maxGuests:
 		reply.Join.Reason = "the ensemble is full"
-	case !slices.ContainsFunc(n.state.members, func(k peer.Member) bool { return k.ServerID == ServerOf(want.RaftID) }):
-		reply.Join.Reason = "this server id is not part of the ensemble"
 	case slices.ContainsFunc(n.votersOf(ServerOf(want.RaftID)), n.heardOf):
 		reply.Join.Reason = "a server with this id is alive; give each server an id of its own, or wait a moment if it has just died"
 	default:
 		want.Learner = true
+		want.Observer = n.observes(&want)
 		reply.Join.Reason = joinUnderWay
 		n.addLearner(want)
 	}
 	n.host.Send(&reply)
+}
+
+// known says whether some incarnation of a server is a member.
+func (n *Node) known(server uint16) bool {
+	return slices.ContainsFunc(n.state.members, func(k peer.Member) bool { return k.ServerID == server })
+}
+
+// guests counts the learners that are neither observers nor on the way to become voters.
+func (n *Node) guests() int {
+	count := 0
+	for i := range n.state.members {
+		if n.isGuest(&n.state.members[i]) {
+			count++
+		}
+	}
+	return count
+}
+
+func (n *Node) isGuest(m *peer.Member) bool {
+	return m.Learner && !m.Observer && len(n.votersOf(m.ServerID)) == 0
+}
+
+// observes says whether a server that joins stays a learner: what the ensemble knows of it counts for more than what it says itself.
+func (n *Node) observes(m *peer.Member) bool {
+	for _, k := range n.state.members {
+		if k.ServerID == m.ServerID {
+			return k.Observer
+		}
+	}
+	return m.Observer
+}
+
+// forgetGuests proposes to remove a guest that has not been heard of for long.
+func (n *Node) forgetGuests() {
+	if !n.intake.ready || n.changing() {
+		return
+	}
+	for i := range n.state.members {
+		m := &n.state.members[i]
+		if n.isGuest(m) && n.ticks-max(n.active[m.RaftID], n.leadTick) > guestGoneTicks {
+			n.log.Info("a server that followed without being a member is gone", "server", m.ServerID, "raft", peer.FormatRaftID(m.RaftID))
+			n.proposeConfChange(&pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{{Type: pb.ConfChangeRemoveNode.Enum(), NodeId: &m.RaftID}}})
+			return
+		}
+	}
 }
 
 // joinUnderWay and joinNoLeader are answers that are no reason to worry.
@@ -89,16 +136,28 @@ func (n *Node) isMember(raftID uint64) bool {
 	return ok
 }
 
-func (n *Node) proposeConfChange(cc *pb.ConfChangeV2) {
+// proposeConfChange reports whether raft took the change. It takes one at a time and makes another one an empty entry, without a word.
+func (n *Node) proposeConfChange(cc *pb.ConfChangeV2) bool {
+	if n.changing() {
+		return false
+	}
 	if err := n.raw.ProposeConfChange(cc); err != nil {
 		n.log.Info("a change of members has to wait", "error", err)
+		return false
 	}
+	n.changePending = true
+	return true
+}
+
+// changing says whether a change of members is not complete.
+func (n *Node) changing() bool {
+	return n.changePending || len(n.confState.GetVotersOutgoing()) > 0
 }
 
 // promoteLearners swaps a learner that has caught up for the earlier incarnations of its server. One change at a time; raft
 // refuses a second one by itself.
 func (n *Node) promoteLearners() {
-	if !n.intake.ready || len(n.confState.GetVotersOutgoing()) > 0 {
+	if !n.intake.ready || n.changing() {
 		return
 	}
 	for _, id := range n.confState.GetLearners() {
@@ -115,7 +174,7 @@ func (n *Node) promoteLearners() {
 		for _, o := range append(old, rivals...) {
 			cc.Changes = append(cc.Changes, &pb.ConfChangeSingle{Type: pb.ConfChangeRemoveNode.Enum(), NodeId: &o})
 		}
-		m.Learner = false
+		m.Learner, m.Observer = false, false
 		cc.Context = appendMember(nil, m)
 		n.proposeConfChange(cc)
 		return
@@ -156,16 +215,23 @@ func (n *Node) caughtUp(raftID uint64) bool {
 
 // membersChanged brings the replicated list of members up to an applied change.
 func (n *Node) membersChanged(cc *pb.ConfChangeV2) {
+	told, err := decodeMembers(cc.GetContext())
+	if err != nil {
+		n.log.Error("a change of members says nothing readable about them", "error", err)
+	}
 	for _, ch := range cc.GetChanges() {
 		if ch.GetType() == pb.ConfChangeRemoveNode {
 			n.state.removeMember(ch.GetNodeId())
 			continue
 		}
-		m, err := decodeMember(cc.GetContext())
-		if err != nil || m.RaftID != ch.GetNodeId() {
-			m = peer.Member{RaftID: ch.GetNodeId(), ServerID: ServerOf(ch.GetNodeId())}
+		was, _ := n.state.member(ch.GetNodeId())
+		m := peer.Member{RaftID: ch.GetNodeId(), ServerID: ServerOf(ch.GetNodeId())}
+		if i := slices.IndexFunc(told, func(t peer.Member) bool { return t.RaftID == m.RaftID }); i >= 0 {
+			m = told[i]
 		}
-		m.Learner = ch.GetType() == pb.ConfChangeAddLearnerNode
+		if m.Learner = ch.GetType() == pb.ConfChangeAddLearnerNode; ch.GetType() == pb.ConfChangeUpdateNode {
+			m.Learner = was.Learner
+		}
 		n.state.setMember(m)
 	}
 	n.host.MembersChanged(n.state.members)

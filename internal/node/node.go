@@ -129,23 +129,24 @@ type Node struct {
 	applied   position      // raft's applied <= committed
 	commands  uint64        // applied since New
 
-	state      *State
-	origin     origin
-	intake     intake
-	barriers   barriers
-	eager      eager
-	snap       snapshots
-	digests    digests
-	appending  []appendJob
-	candidacy  []*pb.Message // MsgVotes, until the MsgStorageAppend of the same Ready that has the new term and the own vote
-	restoring  bool
-	batchDepth int
-	active     map[uint64]uint64 // leader: tick at which a member was last known to answer
-	leadTick   uint64            // tick of the last change of leader or term
-	joinReason string            // why this server is not let in, as it was logged last
-	connected  map[uint64]bool   // raft ids; looked up only
-	outOrigin  peer.Message
-	outRaft    peer.Message
+	state         *State
+	origin        origin
+	intake        intake
+	barriers      barriers
+	eager         eager
+	snap          snapshots
+	digests       digests
+	appending     []appendJob
+	candidacy     []*pb.Message // MsgVotes, until the MsgStorageAppend of the same Ready that has the new term and the own vote
+	restoring     bool
+	batchDepth    int
+	active        map[uint64]uint64 // leader: tick at which a member was last known to answer
+	leadTick      uint64            // tick of the last change of leader or term
+	changePending bool              // leader: it has proposed a change of members in this term that is not applied
+	joinReason    string            // why this server is not let in, as it was logged last
+	connected     map[uint64]bool   // raft ids; looked up only
+	outOrigin     peer.Message
+	outRaft       peer.Message
 }
 
 // New makes a replica from its log. state is what Load returned for the log's newest snapshot, nil if the log has none but that of its bootstrap.
@@ -233,6 +234,7 @@ func (n *Node) Tick() {
 	if n.ticks%uint64(n.cfg.HeartbeatTicks) == 0 && n.lead == n.cfg.RaftID {
 		n.noteActive()
 		n.promoteLearners()
+		n.forgetGuests()
 	}
 	if n.ticks%digestTicks == 0 {
 		n.proposeCheck()

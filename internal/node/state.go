@@ -161,13 +161,22 @@ func readState(r io.Reader) (*State, error) {
 	return s, nil
 }
 
+// The kinds of members, as bits.
+const (
+	kindLearner  = 1
+	kindObserver = 2
+)
+
 func appendMember(b []byte, m peer.Member) []byte {
 	b = binary.LittleEndian.AppendUint64(b, m.RaftID)
-	learner := byte(0)
+	kind := byte(0)
 	if m.Learner {
-		learner = 1
+		kind |= kindLearner
 	}
-	b = append(b, learner)
+	if m.Observer {
+		kind |= kindObserver
+	}
+	b = append(b, kind)
 	for _, s := range []string{m.PeerAddr, m.ClientAddr} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
@@ -175,14 +184,17 @@ func appendMember(b []byte, m peer.Member) []byte {
 	return b
 }
 
-// decodeMember reads the context of a conf change.
-func decodeMember(b []byte) (peer.Member, error) {
+// decodeMembers reads the context of a conf change: the members that it adds or changes, one after the other.
+func decodeMembers(b []byte) ([]peer.Member, error) {
 	d := decoder{b: b}
-	m := d.member()
-	if d.bad || len(d.b) != 0 {
-		return m, errState
+	var members []peer.Member
+	for len(d.b) > 0 && !d.bad {
+		members = append(members, d.member())
 	}
-	return m, nil
+	if d.bad {
+		return nil, errState
+	}
+	return members, nil
 }
 
 // decoder reads little things; after the first mistake everything is zero and bad is set.
@@ -232,7 +244,8 @@ func (d *decoder) member() peer.Member {
 	m := peer.Member{RaftID: d.uint64()}
 	m.ServerID = ServerOf(m.RaftID)
 	if t := d.take(1); t != nil {
-		m.Learner = t[0] == 1
+		m.Learner, m.Observer = t[0]&kindLearner != 0, t[0]&kindObserver != 0
+		d.bad = d.bad || t[0]&^(kindLearner|kindObserver) != 0
 	}
 	m.PeerAddr = string(d.take(d.uvarint()))
 	m.ClientAddr = string(d.take(d.uvarint()))

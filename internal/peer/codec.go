@@ -144,15 +144,15 @@ func decodeJoin(d *decoder, j *Join) {
 	j.ClusterID = d.uint64()
 }
 
-// minMemberBytes is the least that a member takes: two ids, two lengths and a boolean.
-const minMemberBytes = 2 + 8 + 1 + 1 + 1
+// minMemberBytes is the least that a member takes: two ids, two lengths and two booleans.
+const minMemberBytes = 2 + 8 + 1 + 1 + 1 + 1
 
 func appendMember(b []byte, m *Member) []byte {
 	b = binary.LittleEndian.AppendUint16(b, m.ServerID)
 	b = binary.LittleEndian.AppendUint64(b, m.RaftID)
 	b = appendString(b, m.PeerAddr)
 	b = appendString(b, m.ClientAddr)
-	return appendBool(b, m.Learner)
+	return appendBool(appendBool(b, m.Learner), m.Observer)
 }
 
 func decodeMember(d *decoder, m *Member) {
@@ -161,6 +161,7 @@ func decodeMember(d *decoder, m *Member) {
 	m.PeerAddr = d.string(maxAddrBytes)
 	m.ClientAddr = d.string(maxAddrBytes)
 	m.Learner = d.bool()
+	m.Observer = d.bool()
 }
 
 func appendBytes(b, v []byte) []byte {

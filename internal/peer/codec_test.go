@@ -53,15 +53,15 @@ var goldens = []struct {
 		"03 a200000000000200 a100000000000100 05 746f756368"},
 	{"probe", &Message{Kind: KindProbe, From: id1, Probe: Probe{
 		Established: true, ClusterID: 0xc1, RaftID: id1, Leader: id2, Term: 5, Commit: 300,
-		Members: []Member{{ServerID: 1, RaftID: id1, PeerAddr: "a:1", ClientAddr: "a:2"}, {ServerID: 3, Learner: true}},
+		Members: []Member{{ServerID: 1, RaftID: id1, PeerAddr: "a:1", ClientAddr: "a:2"}, {ServerID: 3, Learner: true, Observer: true}},
 	}}, "04 a100000000000100 0000000000000000 01 c100000000000000 a100000000000100 a200000000000200 05 ac02 02" +
-		"0100 a100000000000100 03613a31 03613a32 00  0300 0000000000000000 00 00 01"},
+		"0100 a100000000000100 03613a31 03613a32 00 00  0300 0000000000000000 00 00 01 01"},
 	{"probe reply", &Message{Kind: KindProbeReply},
 		"05 0000000000000000 0000000000000000 00 0000000000000000 0000000000000000 0000000000000000 00 00 00"},
 	{"join", &Message{Kind: KindJoin, To: id1, Join: Join{Member: Member{ServerID: 2, PeerAddr: "b:1"}}},
-		"06 0000000000000000 a100000000000100 0200 0000000000000000 03623a31 00 00 00 00 0000000000000000"},
+		"06 0000000000000000 a100000000000100 0200 0000000000000000 03623a31 00 00 00 00 00 0000000000000000"},
 	{"join reply", &Message{Kind: KindJoinReply, From: id1, Join: Join{OK: true, Reason: "no", ClusterID: 0xc1}},
-		"07 a100000000000100 0000000000000000 0000 0000000000000000 00 00 00 01 026e6f c100000000000000"},
+		"07 a100000000000100 0000000000000000 0000 0000000000000000 00 00 00 00 01 026e6f c100000000000000"},
 }
 
 func unhex(t testing.TB, s string) []byte {

@@ -89,7 +89,7 @@ func drawProbe(t *rapid.T) Probe {
 
 func drawMember(t *rapid.T) Member {
 	return Member{ServerID: rapid.Uint16().Draw(t, "server"), RaftID: drawID(t), PeerAddr: rapid.String().Draw(t, "peer addr"),
-		ClientAddr: rapid.String().Draw(t, "client addr"), Learner: drawBool(t)}
+		ClientAddr: rapid.String().Draw(t, "client addr"), Learner: drawBool(t), Observer: drawBool(t)}
 }
 
 func drawID(t *rapid.T) uint64 {

@@ -101,6 +101,7 @@ type Member struct {
 	PeerAddr   string // host:port for Config.Dial
 	ClientAddr string // host:port for clients; empty when unknown
 	Learner    bool
+	Observer   bool // a learner that is to stay one
 }
 
 // Join is a request to become a member (Member), or the answer to it (OK or Reason, and ClusterID).
