@@ -3,7 +3,6 @@ package replica
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -12,9 +11,6 @@ import (
 
 // ErrTooLarge says that a command is over MaxCommandBytes.
 var ErrTooLarge = fmt.Errorf("replica: a command is larger than %d bytes", MaxCommandBytes)
-
-// ErrNotLeader says that only the leader can do that.
-var ErrNotLeader = errors.New("replica: this member does not lead")
 
 // proposals is where Propose puts commands until the loop takes them: the chunk being filled and those that are full.
 type proposals struct {

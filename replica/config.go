@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"gopherwood/internal/node"
+	"gopherwood/internal/peer"
 	"gopherwood/internal/vfs"
 )
 
@@ -27,6 +29,10 @@ type (
 	Ticker         = node.Ticker
 	MessageHandler = node.MessageHandler
 	Digester       = node.Digester
+	// MembersObserver is what a state machine implements to hear of the members.
+	MembersObserver = node.MembersObserver
+	// Member is a member of the ensemble.
+	Member = peer.Member
 	// Leadership says who leads.
 	Leadership = node.Leadership
 	// MemberStatus is what is known of a member.
@@ -38,7 +44,14 @@ var (
 	ErrOutcomeUnknown = node.ErrOutcomeUnknown
 	ErrClosed         = node.ErrClosed
 	ErrBusy           = node.ErrBusy
+
+	// The refusals of Reconfigure; a *NotSyncedError is another.
+	ErrNotLeader          = node.ErrNotLeader
+	ErrReconfigInProgress = node.ErrReconfigInProgress
 )
+
+// NotSyncedError says which servers of a new ensemble are not there, or not up to date.
+type NotSyncedError = node.NotSyncedError
 
 // Config describes a member. The zero value of every field but Dir and ServerID works.
 type Config struct {
@@ -48,6 +61,9 @@ type Config struct {
 	ServerID uint16
 	// Peers are all servers of the ensemble with the addresses that members talk on, this one included. Empty: this server alone.
 	Peers map[uint16]string
+	// Observers are those of Peers that never vote: they follow, serve reads and pass writes on. A server that is one itself joins an ensemble
+	// that others have formed.
+	Observers []uint16
 	// Listen is the address to accept members on. Default: this server's address in Peers.
 	Listen string
 	// Listener, if not nil, is used in Listen's place and becomes the replica's to close.
@@ -74,6 +90,14 @@ func (c *Config) validate() error {
 	if _, ok := c.Peers[c.ServerID]; len(c.Peers) > 0 && !ok {
 		return fmt.Errorf("replica: Peers lacks this server, %d", c.ServerID)
 	}
+	for _, o := range c.Observers {
+		if _, ok := c.Peers[o]; !ok {
+			return fmt.Errorf("replica: Observers has server %d, which Peers lacks", o)
+		}
+	}
+	if len(c.Peers) > 0 && c.voters() == 0 {
+		return errors.New("replica: every server is an observer; an ensemble needs one that votes")
+	}
 	if _, ok := c.Peers[0]; ok {
 		return errors.New("replica: Peers has a server 0; ids are 1 to 65535")
 	}
@@ -95,4 +119,10 @@ func (c *Config) validate() error {
 	return nil
 }
 
+// alone says that no other server is expected.
 func (c *Config) alone() bool { return len(c.Peers) <= 1 }
+
+// voters is how many servers form the ensemble.
+func (c *Config) voters() int { return max(1, len(c.Peers)) - len(c.Observers) }
+
+func (c *Config) observes(server uint16) bool { return slices.Contains(c.Observers, server) }

@@ -26,8 +26,8 @@ import (
 //     voters. It never voted, since it would have written that it had started;
 //   - a peer belongs to an ensemble formed without it: this is a replacement for a lost disk. It asks to join, and the leader adds it as
 //     a learner and later swaps it for its predecessor;
-//   - no peer belongs to any, and ALL of them have answered: the incarnations make the ensemble, the same wherever it is
-//     computed. A majority is not enough here: the servers that are missing might be the ones that hold the data.
+//   - no peer belongs to any, and ALL that vote have answered: the incarnations make the ensemble, the same wherever it is
+//     computed. An observer waits until it is formed, and joins. A majority is not enough here: the servers that are missing might be the ones that hold the data.
 
 // identify reads who this server is, or makes it up.
 func (r *Replica) identify() error {
@@ -43,7 +43,7 @@ func (r *Replica) identify() error {
 	if have := node.ServerOf(id.RaftID); have != r.cfg.ServerID {
 		return fmt.Errorf("replica: the data in %s belongs to server %d, this is server %d; check the server id and the data directory", r.cfg.Dir, have, r.cfg.ServerID)
 	}
-	if len(id.Bootstrap) == 1 && !r.cfg.alone() {
+	if len(id.Bootstrap) == 1 && r.cfg.voters() > 1 {
 		return fmt.Errorf("replica: the data in %s belongs to a server that was started alone; it can't become part of an ensemble by configuration", r.cfg.Dir)
 	}
 	if id.formed() && len(id.Bootstrap) != 1 && r.cfg.alone() {
@@ -179,7 +179,7 @@ func (r *Replica) form() error {
 }
 
 func (r *Replica) probe() {
-	for server := range r.cfg.Peers {
+	for server := range r.peers() {
 		if server != r.cfg.ServerID {
 			r.transport.Send(server, &peer.Message{Kind: peer.KindProbe, From: r.identity.RaftID, Probe: *r.info.Load()})
 		}
@@ -190,7 +190,7 @@ func (r *Replica) probe() {
 func (r *Replica) waitsFor(known map[uint16]peer.Probe) {
 	var missing []string
 	for _, server := range slices.Sorted(maps.Keys(r.cfg.Peers)) {
-		if _, ok := known[server]; !ok && server != r.cfg.ServerID {
+		if _, ok := known[server]; !ok && server != r.cfg.ServerID && !r.cfg.observes(server) {
 			missing = append(missing, fmt.Sprintf("%d (%s)", server, r.cfg.Peers[server]))
 		}
 	}
@@ -210,7 +210,9 @@ func (r *Replica) decide(known map[uint16]peer.Probe) (bool, error) {
 	for _, server := range slices.Sorted(maps.Keys(known)) {
 		p := known[server]
 		if p.ClusterID == 0 {
-			fresh = append(fresh, p.RaftID)
+			if !r.cfg.observes(server) {
+				fresh = append(fresh, p.RaftID)
+			}
 			continue
 		}
 		ids := make([]uint64, 0, len(p.Members))
@@ -228,7 +230,7 @@ func (r *Replica) decide(known map[uint16]peer.Probe) (bool, error) {
 	if join != 0 {
 		return true, r.joinCluster(join)
 	}
-	if len(fresh) == len(r.cfg.Peers) {
+	if len(fresh) == r.cfg.voters() && !r.cfg.observes(r.cfg.ServerID) {
 		slices.Sort(fresh)
 		return true, r.formWith(fresh)
 	}
@@ -296,21 +298,6 @@ func (r *Replica) becomeMember() error {
 		r.transport.SetIdentity(r.identity.RaftID, r.identity.ClusterID)
 	}
 	return nil
-}
-
-// askToJoin asks everybody to be let in, as long as this server is no member. Only the leader acts on it.
-func (r *Replica) askToJoin() {
-	for _, m := range r.node.State().Members() {
-		if m.RaftID == r.identity.RaftID {
-			return
-		}
-	}
-	me := peer.Member{ServerID: r.cfg.ServerID, RaftID: r.identity.RaftID, PeerAddr: r.cfg.Peers[r.cfg.ServerID], Learner: true}
-	for server := range r.cfg.Peers {
-		if server != r.cfg.ServerID {
-			r.transport.Send(server, &peer.Message{Kind: peer.KindJoin, From: r.identity.RaftID, Join: peer.Join{Member: me}})
-		}
-	}
 }
 
 func membersOf(ids []uint64) []peer.Member {

@@ -139,9 +139,7 @@ func (h *host) Append(rec *raftlog.Record) { h.writer.add(rec) }
 
 func (h *host) Acked(c *node.Chunk) { h.proposals.acked(c) }
 
-func (h *host) MembersChanged(members []peer.Member) {
-	h.log.Info("the members are now", "members", members)
-}
+func (h *host) MembersChanged(members []peer.Member) { (*Replica)(h).membersChanged(members) }
 
 func (h *host) Diverged(err *node.DivergedError) { (*Replica)(h).fatal(err) }
 
@@ -151,7 +149,11 @@ type peerHandler Replica
 func (p *peerHandler) Deliver(m *peer.Message) {
 	r := (*Replica)(p)
 	switch m.Kind {
+	case peer.KindJoin:
+		r.meet(m.From, []peer.Member{m.Join.Member})
+		r.inbox.deliver(m)
 	case peer.KindProbe:
+		r.meet(m.From, m.Probe.Members)
 		reply := *r.info.Load()
 		r.transport.Send(node.ServerOf(m.From), &peer.Message{Kind: peer.KindProbeReply, From: reply.RaftID, To: m.From, Probe: reply})
 	default:

@@ -32,6 +32,10 @@ const (
 	formEvery = 100 * time.Millisecond
 	// formLogEvery is how often it says whom it waits for.
 	formLogEvery = 10 * time.Second
+	// joinAnyway is for how long a member is without a leader before it asks to join: it may have been removed.
+	joinAnyway = 5 * time.Second
+	// maxStrangers bounds the servers that are neither configured nor members and are answered nevertheless.
+	maxStrangers = 16
 	// joinEvery is how often a server that is not yet a member asks to become one.
 	joinEvery = 300 * time.Millisecond
 	// snapshotSleep is how much longer than its own work the writer of a snapshot rests, so that it takes a fifth of a core.

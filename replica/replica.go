@@ -51,6 +51,9 @@ type Replica struct {
 	tick    uint64
 	up      map[uint64]bool // raft ids whose messages arrive; told to the node when there is one
 	early   []Waiter        // barriers from before there was a node
+	book    book
+	// leaderTick is the last tick at which a leader was known, as far as askToJoin has looked.
+	leaderTick uint64
 }
 
 // Status is a replica's account of itself.
@@ -125,7 +128,7 @@ func (r *Replica) open() error {
 		}
 		return nil
 	}
-	r.info.Store(&peer.Probe{ClusterID: r.identity.ClusterID, RaftID: r.identity.RaftID, Members: membersOf(r.identity.Bootstrap)})
+	r.info.Store(&peer.Probe{ClusterID: r.identity.ClusterID, RaftID: r.identity.RaftID, Members: r.introduction()})
 	r.transport, err = peer.New(peer.Config{
 		ServerID: r.cfg.ServerID, RaftID: r.identity.RaftID, ClusterID: r.identity.ClusterID,
 		Handler: (*peerHandler)(r), Listen: r.cfg.Listen, Listener: r.cfg.Listener, Logger: r.log,
@@ -183,6 +186,7 @@ func (r *Replica) start() error {
 		r.barrier(w)
 	}
 	r.early = nil
+	r.node.TellMembers()
 	r.tasks.Add(3)
 	go r.writeLog()
 	go r.prepareLog()

@@ -67,19 +67,20 @@ func number(n uint64) []byte { return binary.LittleEndian.AppendUint64(nil, n) }
 
 // server is a member of a test ensemble, which can be stopped and started.
 type server struct {
-	t     *testing.T
-	id    uint16
-	dir   string
-	peers map[uint16]string
-	sm    *sum
-	r     *Replica
+	t         *testing.T
+	id        uint16
+	dir       string
+	peers     map[uint16]string
+	observers []uint16
+	sm        *sum
+	r         *Replica
 }
 
 func (s *server) start() {
 	s.t.Helper()
 	s.sm = &sum{}
 	r, err := Start(Config{
-		Dir: s.dir, ServerID: s.id, Peers: s.peers, Tick: 5 * time.Millisecond, SnapshotBytes: 64 << 10,
+		Dir: s.dir, ServerID: s.id, Peers: s.peers, Observers: s.observers, Tick: 5 * time.Millisecond, SnapshotBytes: 64 << 10,
 		Logger: slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})).With("server", s.id),
 	}, s.sm)
 	if err != nil {

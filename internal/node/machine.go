@@ -3,6 +3,8 @@ package node
 import (
 	"errors"
 	"io"
+
+	"gopherwood/internal/peer"
 )
 
 // Command is one replicated command as the state machine gets it.
@@ -63,6 +65,12 @@ type Ticker interface {
 type MessageHandler interface {
 	// Message hands over a datagram from a raft id; data is the handler's.
 	Message(from uint64, data []byte)
+}
+
+// MembersObserver is implemented by a state machine that wants to know who the members are: at the start, after each change, and after a snapshot. The
+// slice is not to be changed or kept.
+type MembersObserver interface {
+	MembersChanged(members []peer.Member)
 }
 
 // Digester is implemented by a state machine that can say in one number what its state is.

@@ -149,6 +149,9 @@ func (n *Node) proposeConfChange(cc *pb.ConfChangeV2) bool {
 	return true
 }
 
+// Changed says whether the last change of members is complete.
+func (n *Node) Changed() bool { return !n.changing() }
+
 // changing says whether a change of members is not complete.
 func (n *Node) changing() bool {
 	return n.changePending || len(n.confState.GetVotersOutgoing()) > 0
@@ -234,5 +237,5 @@ func (n *Node) membersChanged(cc *pb.ConfChangeV2) {
 		}
 		n.state.setMember(m)
 	}
-	n.host.MembersChanged(n.state.members)
+	n.TellMembers()
 }

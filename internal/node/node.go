@@ -114,6 +114,7 @@ type Node struct {
 	ticker   Ticker
 	handler  MessageHandler
 	digester Digester
+	watcher  MembersObserver
 
 	raw     *raft.RawNode
 	storage Log
@@ -175,6 +176,7 @@ func New(cfg Config, log Log, state *State, sm StateMachine, host Host) (*Node, 
 	n.ticker, _ = sm.(Ticker)
 	n.handler, _ = sm.(MessageHandler)
 	n.digester, _ = sm.(Digester)
+	n.watcher, _ = sm.(MembersObserver)
 	if n.state == nil {
 		n.state = bootstrapState(conf)
 	}
@@ -321,6 +323,19 @@ func (n *Node) ToLeader(data []byte) {
 		}
 	default:
 		n.host.Send(&peer.Message{Kind: peer.KindApp, From: n.cfg.RaftID, To: n.lead, App: data})
+	}
+}
+
+// ToMember sends a datagram to another member's MessageHandler. It may be lost.
+func (n *Node) ToMember(to uint64, data []byte) {
+	n.host.Send(&peer.Message{Kind: peer.KindApp, From: n.cfg.RaftID, To: to, App: data})
+}
+
+// TellMembers says who the members are, which otherwise happens when they change.
+func (n *Node) TellMembers() {
+	n.host.MembersChanged(n.state.members)
+	if n.watcher != nil {
+		n.watcher.MembersChanged(n.state.members)
 	}
 }
 

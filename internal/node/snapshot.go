@@ -243,7 +243,7 @@ func (n *Node) Restored(index uint64, state *State, bytes int64) {
 	n.confState = snap.GetMetadata().GetConfState()
 	n.snap.index, n.snap.bytes = index, bytes
 	n.skipTo(state.last(n.origin.id))
-	n.host.MembersChanged(state.members)
+	n.TellMembers()
 	n.finishAppends()
 	n.releaseBarriers()
 	n.endBatch()

@@ -226,6 +226,12 @@ func (t *Transport) Send(to uint16, m *Message) bool {
 	return p != nil && p.send(m)
 }
 
+// Knows says whether the peer is dialled at that address.
+func (t *Transport) Knows(server uint16, addr string) bool {
+	p := (*t.peers.Load())[server]
+	return p != nil && p.addr == addr
+}
+
 // Connected says whether messages for the peer can leave: the connection that this side dialled is there.
 func (t *Transport) Connected(server uint16) bool {
 	p := (*t.peers.Load())[server]

@@ -1,0 +1,143 @@
+package replica
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"gopherwood/internal/node"
+	"gopherwood/internal/peer"
+)
+
+// book is where the servers are: those of the configuration, the members, whose addresses may be newer, and strangers who have said where they
+// are, so that they can be answered. It belongs to the loop goroutine.
+type book struct {
+	members   map[uint16]string
+	strangers map[uint16]string
+}
+
+// peers are all addresses that are known.
+func (r *Replica) peers() map[uint16]string {
+	all := maps.Clone(r.cfg.Peers)
+	for _, more := range []map[uint16]string{r.book.strangers, r.book.members} {
+		maps.Copy(all, more)
+	}
+	return all
+}
+
+// introduction is what this server's probes say of members: those who formed its ensemble, or before that itself, so that it can be answered.
+func (r *Replica) introduction() []peer.Member {
+	if r.identity.formed() {
+		return membersOf(r.identity.Bootstrap)
+	}
+	return []peer.Member{{ServerID: r.cfg.ServerID, RaftID: r.identity.RaftID, PeerAddr: r.cfg.Peers[r.cfg.ServerID]}}
+}
+
+// meet notes where a server says it is, if nobody has said so before. It is called on the transport's goroutines.
+func (r *Replica) meet(from uint64, told []peer.Member) {
+	server := node.ServerOf(from)
+	i := slices.IndexFunc(told, func(m peer.Member) bool { return m.RaftID == from && m.PeerAddr != "" })
+	if _, ok := r.cfg.Peers[server]; ok || server == 0 || i < 0 || r.transport.Knows(server, told[i].PeerAddr) {
+		return
+	}
+	addr := told[i].PeerAddr
+	r.call(func() {
+		if _, ok := r.book.members[server]; ok {
+			return
+		}
+		if _, ok := r.book.strangers[server]; !ok && len(r.book.strangers) >= maxStrangers {
+			r.log.Warn("too many servers that are no members ask for this ensemble; this one is not answered", "server", server, "addr", addr)
+			return
+		}
+		if r.book.strangers == nil {
+			r.book.strangers = make(map[uint16]string)
+		}
+		r.book.strangers[server] = addr
+		r.transport.SetPeers(r.peers())
+	}, nil)
+}
+
+// membersChanged brings the book up to the members.
+func (r *Replica) membersChanged(members []peer.Member) {
+	r.log.Info("the members are now", "members", members)
+	r.book.members = make(map[uint16]string, len(members))
+	for _, m := range members {
+		if m.PeerAddr != "" {
+			r.book.members[m.ServerID] = m.PeerAddr
+			delete(r.book.strangers, m.ServerID)
+		}
+	}
+	if r.transport != nil {
+		r.transport.SetPeers(r.peers())
+	}
+}
+
+// askToJoin asks everybody to be let in: when this server is no member, and now and then when it has been without a leader for long, for it may have
+// been removed and not know. Only the leader acts on it.
+func (r *Replica) askToJoin() {
+	if r.node.Leadership().Leader != 0 {
+		r.leaderTick = r.tick
+	}
+	isMember := slices.ContainsFunc(r.node.State().Members(), func(m peer.Member) bool { return m.RaftID == r.identity.RaftID })
+	if isMember && r.tick-r.leaderTick < uint64(joinAnyway/r.cfg.Tick) {
+		return
+	}
+	me := peer.Member{
+		ServerID: r.cfg.ServerID, RaftID: r.identity.RaftID, PeerAddr: r.cfg.Peers[r.cfg.ServerID], Learner: true, Observer: r.cfg.observes(r.cfg.ServerID),
+	}
+	for server := range r.peers() {
+		if server != r.cfg.ServerID {
+			r.transport.Send(server, &peer.Message{Kind: peer.KindJoin, From: r.identity.RaftID, Join: peer.Join{Member: me}})
+		}
+	}
+}
+
+// Reconfigure makes target the ensemble, as node.Node.Reconfigure does, and waits until the change is complete. Only the leader can do it: others, and a
+// leader that is to leave and therefore hands leadership over, return ErrNotLeader. If ctx ends first the change may be made all the same.
+func (r *Replica) Reconfigure(ctx context.Context, target []Member) error {
+	begun := make(chan error, 1)
+	r.BeginReconfigure(target, func(err error) { begun <- err })
+	select {
+	case err := <-begun:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	poll := time.NewTicker(r.cfg.Tick)
+	defer poll.Stop()
+	for {
+		complete, err := ask(ctx, r, func() bool { return r.node.Changed() })
+		if complete || err != nil {
+			return err
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// BeginReconfigure is the first half of Reconfigure. done is told on the loop goroutine, or on another when the replica is closed, whether the change is
+// proposed; MembersObserver says when it is made.
+func (r *Replica) BeginReconfigure(target []Member, done func(error)) {
+	r.call(func() {
+		if r.node == nil {
+			done(ErrNotLeader)
+			return
+		}
+		done(r.node.Reconfigure(target))
+	}, func() { done(ErrClosed) })
+}
+
+// ToMember sends a datagram to the MessageHandler of a member, by its raft id, best effort; data becomes the replica's.
+func (r *Replica) ToMember(to uint64, data []byte) {
+	r.call(func() {
+		if r.node != nil {
+			r.node.ToMember(to, data)
+		}
+	}, nil)
+}
