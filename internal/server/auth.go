@@ -14,11 +14,13 @@ import (
 const (
 	schemeDigest = "digest"
 	schemeIP     = "ip"
+	schemeX509   = "x509"
 	schemeSuper  = "super"
 )
 
 var (
-	errScheme            = errors.New("no such scheme; digest and ip are known")
+	errScheme            = errors.New("no such scheme; digest, ip and x509 are known")
+	errNoCertificate     = errors.New("the client has shown no certificate")
 	errNoCredentials     = errors.New("no credentials")
 	errTooManyIdentities = errors.New("too many or too long identities on one connection")
 )
@@ -28,6 +30,11 @@ func (s *Server) authenticate(c *conn, r *wire.AuthPacket) ([]zk.ID, error) {
 	switch r.Scheme {
 	case schemeIP: // nothing to prove: every connection has its address
 		return c.auth[:1], nil
+	case schemeX509: // proved in the TLS handshake
+		if len(c.x509) == 0 {
+			return nil, errNoCertificate
+		}
+		return c.x509, nil
 	case schemeDigest:
 		if r.Auth == nil {
 			return nil, errNoCredentials

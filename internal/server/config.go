@@ -46,6 +46,10 @@ type Config struct {
 
 	FourLetterWords []string // allowed commands, "*" for all; nil: DefaultFourLetterWords. srvr is always allowed
 	SuperDigest     string   // "user:base64" that makes its user a super user; "" none
+	X509SuperUser   string   // distinguished name that makes who has its certificate a super user; "" none
+
+	SecureClientAddr string // "host:port" for clients with TLS, shown by conf; "" none
+	MaxTLSHandshakes int    // handshakes at a time; more are turned away (netty.server.outstandingHandshake.limit). 0: no limit
 
 	ClientAddr string // "host:port" where clients reach this server, announced to the ensemble; "" is not announced
 	DataDir    string // shown by conf and dirs

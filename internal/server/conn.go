@@ -23,15 +23,21 @@ type conn struct {
 	// constant
 	srv      *Server
 	nc       net.Conn
-	raw      syscall.RawConn // nil for a connection that is no socket
+	guard    *guard // nil: no TLS
 	onRead   func(uintptr) bool
 	onWrite  func(uintptr) bool
 	remote   netip.AddrPort // invalid for a connection that is no socket
 	handle   watch.Handle   // and slot in Server.conns
 	acceptNs int64
 
+	// set by the reader in protect (tls.go), constant after it
+	raw    syscall.RawConn // nil for TLS and for a connection that is no socket
+	stream net.Conn        // what requests are read from and replies written to: nc, or TLS on it
+	x509   []zk.ID         // identities of the client's certificate
+
 	// owned by the reader
 	in   inbox
+	head [headBytes]byte
 	rn   int // of the last readReady
 	rerr error
 	stop bool // no further request is read
@@ -108,8 +114,8 @@ type connStats struct {
 	answered       int64
 }
 
-func (s *Server) newConn(nc net.Conn) *conn {
-	c := &conn{srv: s, nc: nc, acceptNs: s.now()}
+func (s *Server) newConn(nc net.Conn, g *guard) *conn {
+	c := &conn{srv: s, nc: nc, guard: g, stream: nc, acceptNs: s.now()}
 	c.cond.L = &c.mu
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
@@ -128,7 +134,10 @@ func (s *Server) newConn(nc net.Conn) *conn {
 // serve is the reader.
 func (c *conn) serve() {
 	defer c.teardown()
-	err := c.handshake()
+	err := c.protect()
+	if err == nil {
+		err = c.handshake()
+	}
 	if err == nil {
 		err = c.requests()
 	}
@@ -266,6 +275,7 @@ func (c *conn) finish() {
 
 // linger throws away what the client still sends. Closing a socket with unread bytes would destroy the reply before them.
 func (c *conn) linger() {
+	c.farewell()
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
 		return

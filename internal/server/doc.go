@@ -24,7 +24,7 @@
 //
 // # Goroutines and locks
 //
-//	reader        one per connection: conn.serve. It alone decodes, adds to the queue, and takes the connection down
+//	reader        one per connection: conn.serve. It takes TLS off (tls.go), alone decodes, adds to the queue, and takes the connection down
 //	loop          the replica's: every method of machine.go, leader.go, report.go's Message, and all Done
 //	flusher       sends what the loop appended in a batch; ends with it
 //	writer        sends to one client that does not read fast enough; ends when it has
@@ -39,6 +39,6 @@
 //
 // # What it does not do
 //
-// It decides nothing about znodes (package tree) and nothing about consensus (package replica). SASL, reconfig and TLS are not
-// there yet: the first two are answered UNIMPLEMENTED.
+// It decides nothing about znodes (package tree) and nothing about consensus (package replica). SASL and reconfig are not
+// there yet: they are answered UNIMPLEMENTED.
 package server

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"flag"
 	"io"
 	"log/slog"
 	"net"
@@ -30,6 +31,8 @@ type ensemble struct {
 	busy    bool
 	closing bool
 	done    chan struct{}
+
+	guard *guard // of connections that dial makes; constant
 }
 
 // proposal is a command, a barrier (no data), or a call of the loop.
@@ -49,6 +52,8 @@ type member struct {
 }
 
 const testTerm = 7
+
+var overTLS = flag.Bool("tls", false, "every test that dials does it with TLS")
 
 // newEnsemble makes n servers, the first of which leads. change may change a server's Config.
 func newEnsemble(t testing.TB, n int, change func(*Config)) *ensemble {
@@ -71,6 +76,9 @@ func newEnsemble(t testing.TB, n int, change func(*Config)) *ensemble {
 		m := &member{ensemble: e, id: cfg.ID, server: s}
 		e.members = append(e.members, m)
 		s.Attach(m)
+	}
+	if *overTLS {
+		e.guard = anonymousGuard(t)
 	}
 	go e.run()
 	e.lead(0)
@@ -315,10 +323,15 @@ func (e *ensemble) dial(i int) net.Conn {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	s.ServeConn(far)
 	near := <-ch
 	if near.err != nil {
 		e.t.Fatal(near.err)
+	}
+	if g := e.guard; g != nil {
+		s.serveConn(far, g)
+		near.c = secureTest(near.c, g.source)
+	} else {
+		s.ServeConn(far)
 	}
 	e.t.Cleanup(func() { near.c.Close() })
 	return near.c

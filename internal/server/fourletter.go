@@ -203,11 +203,15 @@ type field struct {
 
 func (s *Server) configuration() []field {
 	_, port, _ := net.SplitHostPort(s.cfg.ClientAddr)
+	secure := -1
+	if _, p, err := net.SplitHostPort(s.cfg.SecureClientAddr); err == nil {
+		secure, _ = strconv.Atoi(p)
+	}
 	n, _ := strconv.Atoi(port) // -1 would be ZooKeeper's "none"; 0 says the same
 	size := s.cfg.DirBytes()
 	all := []field{
 		{"clientPort", "client_port", n},
-		{"secureClientPort", "", -1},
+		{"secureClientPort", "", secure},
 		{"dataDir", "data_dir", s.cfg.DataDir},
 		{"dataDirSize", "", size},
 		{"dataLogDir", "data_log_dir", s.cfg.DataDir},

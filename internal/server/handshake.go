@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"gopherwood/internal/certs"
 	"gopherwood/internal/node"
 	"gopherwood/internal/tree"
 	"gopherwood/internal/wire"
@@ -50,6 +51,9 @@ func (c *conn) firstFrame() ([]byte, error) {
 				c.srv.stats.received.Add(1)
 				return nil, c.command(word)
 			}
+		}
+		if certs.IsTLS(b) {
+			return nil, &badRequest{"it speaks TLS, which this port is not for (secureClientPort, client.portUnification)", beginning(b)}
 		}
 		frame, size, err := wire.SplitFrame(b, maxHello)
 		if err != nil {

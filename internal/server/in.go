@@ -77,8 +77,7 @@ func (c *conn) fill(want int) error {
 			n, err = c.rn, c.rerr
 		}
 	} else {
-		in.acquire(c.srv)
-		n, err = c.nc.Read(in.buf[in.end:])
+		n, err = c.readStream()
 	}
 	if n > 0 {
 		in.end += n
@@ -89,6 +88,21 @@ func (c *conn) fill(want int) error {
 		err = io.EOF
 	}
 	return err
+}
+
+// readStream is fill's read where there is no descriptor to wait on. An empty inbox takes a buffer only when the beginning of something is there.
+func (c *conn) readStream() (int, error) {
+	in := &c.in
+	if in.end > 0 {
+		return c.stream.Read(in.buf[in.end:])
+	}
+	in.release(c.srv)
+	n, err := c.stream.Read(c.head[:])
+	if n > 0 {
+		in.acquire(c.srv)
+		copy(in.buf, c.head[:n])
+	}
+	return n, err
 }
 
 // readReady is called by fill with the descriptor, first at once and then when there is something. While there is nothing,

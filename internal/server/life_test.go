@@ -185,7 +185,7 @@ func TestReadAllocatesNothing(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	c := s.newConn(far)
+	c := s.newConn(far, nil)
 	c.state, c.writing = stateOpen, true // nobody sends
 	var frames []byte
 	for i := range int32(16) {

@@ -68,6 +68,9 @@ const (
 	// writeChunk is how much of a backlog one blocking write takes.
 	writeChunk = 256 << 10
 
+	// headBytes is how much an idle connection of TLS reads before it takes a buffer.
+	headBytes = 8
+
 	// readBufferBytes is the size of a pooled read buffer. Longer frames get a buffer of their own that grows as bytes arrive.
 	readBufferBytes = 16 << 10
 

@@ -151,7 +151,7 @@ func (c *conn) writeAll(b []byte) error {
 		if err = c.armWrite(); err != nil {
 			return err
 		}
-		n, err = c.nc.Write(b[:min(len(b), writeChunk)])
+		n, err = c.stream.Write(b[:min(len(b), writeChunk)])
 		c.heard.Store(true)
 	}
 	return err

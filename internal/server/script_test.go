@@ -25,30 +25,46 @@ func TestScripts(t *testing.T) {
 		t.Fatal("no scripts", err)
 	}
 	for _, file := range files {
+		t.Run("tls/"+filepath.Base(file), func(t *testing.T) {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := runScript(t, string(raw), anonymousGuard(t)); got != string(raw) {
+				t.Errorf("output differs over TLS:\n%s", got)
+			}
+		})
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			raw, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &script{t: t, e: newEnsemble(t, 2, func(c *Config) { c.SuperDigest = digestID("super:duper") }), clients: map[string]*rawClient{}}
-			var out strings.Builder
-			for line := range strings.Lines(string(raw)) {
-				command := strings.TrimSpace(strings.SplitN(line, "→", 2)[0])
-				if command == "" || command[0] == '#' {
-					out.WriteString(line)
-					continue
-				}
-				fmt.Fprintf(&out, "%-44s → %s\n", command, s.run(strings.Fields(command)))
-			}
+			got := runScript(t, string(raw), nil)
 			if *rewrite {
-				if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
 				}
-			} else if out.String() != string(raw) {
-				t.Errorf("output differs (-rewrite accepts it):\n%s", out.String())
+			} else if got != string(raw) {
+				t.Errorf("output differs (-rewrite accepts it):\n%s", got)
 			}
 		})
 	}
+}
+
+// runScript is the script with what its clients see, who connect through g.
+func runScript(t *testing.T, text string, g *guard) string {
+	s := &script{t: t, e: newEnsemble(t, 2, func(c *Config) { c.SuperDigest = digestID("super:duper") }), clients: map[string]*rawClient{}}
+	s.e.guard = g
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		command := strings.TrimSpace(strings.SplitN(line, "→", 2)[0])
+		if command == "" || command[0] == '#' {
+			out.WriteString(line)
+			continue
+		}
+		fmt.Fprintf(&out, "%-44s → %s\n", command, s.run(strings.Fields(command)))
+	}
+	return out.String()
 }
 
 type script struct {

@@ -62,19 +62,20 @@ type Server struct {
 	lead leading
 
 	// atomic
-	ready        atomic.Bool   // Attach was called
-	draining     atomic.Bool   // Drain was called
-	zxid         atomic.Int64  // the tree's last, as of the last batch
-	leader       atomic.Uint64 // raft id; 0: none
-	caughtUp     atomic.Bool   // since the start, or since a snapshot was taken over, all was applied that was committed then
-	awaySinceNs  atomic.Int64  // now() plus one when this server stopped serving; 0: a leader is known, and caughtUp
-	leadingSince atomic.Int64  // now() when this server began to lead; 0: it does not
-	nextSession  atomic.Int64
-	outTotal     atomic.Int64 // bytes of large backlogs
-	inTotal      atomic.Int64 // bytes of long requests and of waiting reads
-	outstanding  atomic.Int64 // requests proposed or queued
-	connCount    atomic.Int64
-	stats        stats
+	ready         atomic.Bool   // Attach was called
+	draining      atomic.Bool   // Drain was called
+	zxid          atomic.Int64  // the tree's last, as of the last batch
+	leader        atomic.Uint64 // raft id; 0: none
+	caughtUp      atomic.Bool   // since the start, or since a snapshot was taken over, all was applied that was committed then
+	awaySinceNs   atomic.Int64  // now() plus one when this server stopped serving; 0: a leader is known, and caughtUp
+	leadingSince  atomic.Int64  // now() when this server began to lead; 0: it does not
+	nextSession   atomic.Int64
+	outTotal      atomic.Int64 // bytes of large backlogs
+	inTotal       atomic.Int64 // bytes of long requests and of waiting reads
+	outstanding   atomic.Int64 // requests proposed or queued
+	connCount     atomic.Int64
+	tlsHandshakes atomic.Int64 // under way
+	stats         stats
 
 	requests   sync.Pool // *request
 	encoders   sync.Pool // *encoder
@@ -108,7 +109,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Log, start: time.Now(), quit: make(chan struct{}),
-		tree: tree.New(tree.Options{}), watches: watch.New(cfg.Watches),
+		tree: tree.New(tree.Options{Schemes: aclSchemes}), watches: watch.New(cfg.Watches),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[int64]*conn), perIP: make(map[netip.Addr]int),
 	}
 	s.noisy = newLimiter(s.log, s.now)
@@ -207,7 +208,9 @@ func (c *catchingUp) Done(_ any, err error) {
 
 // Serve accepts clients on l, which becomes the server's, until Close. It may be called for several listeners. The error
 // is never nil; after Close it is ErrServerClosed.
-func (s *Server) Serve(l net.Listener) error {
+func (s *Server) Serve(l net.Listener) error { return s.serve(l, nil) }
+
+func (s *Server) serve(l net.Listener, g *guard) error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -221,7 +224,7 @@ func (s *Server) Serve(l net.Listener) error {
 		nc, err := l.Accept()
 		switch {
 		case err == nil:
-			s.ServeConn(nc)
+			s.serveConn(nc, g)
 		case s.isClosed() || s.draining.Load():
 			return ErrServerClosed
 		case isTemporary(err): // out of descriptors, most likely
@@ -260,8 +263,10 @@ func (s *Server) pause(d time.Duration) bool {
 }
 
 // ServeConn serves one connection on a goroutine of its own.
-func (s *Server) ServeConn(nc net.Conn) {
-	c := s.newConn(nc)
+func (s *Server) ServeConn(nc net.Conn) { s.serveConn(nc, nil) }
+
+func (s *Server) serveConn(nc net.Conn, g *guard) {
+	c := s.newConn(nc, g)
 	if why := s.addConn(c); why != "" {
 		s.stats.rejected.Add(1)
 		s.noisy.warn("turned a client away: "+why, "client", c)

@@ -169,6 +169,8 @@ func (t *Tree) isValidID(id zk.ID) bool {
 	case schemeIP:
 		_, ok := parsePrefix(id.ID)
 		return ok
+	case schemeX509:
+		return isDistinguishedName(id.ID)
 	default:
 		return id.ID != ""
 	}
