@@ -1,9 +1,15 @@
 package server
 
 import (
+	"crypto/md5"
 	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha3"
+	"crypto/sha512"
 	"encoding/base64"
 	"errors"
+	"hash"
+	"slices"
 	"strings"
 
 	"gopherwood/internal/wire"
@@ -19,7 +25,7 @@ const (
 )
 
 var (
-	errScheme            = errors.New("no such scheme; digest, ip and x509 are known")
+	errScheme            = errors.New("no such scheme; digest, ip and x509 are known, and SASL has requests of its own")
 	errNoCertificate     = errors.New("the client has shown no certificate")
 	errNoCredentials     = errors.New("no credentials")
 	errTooManyIdentities = errors.New("too many or too long identities on one connection")
@@ -36,10 +42,13 @@ func (s *Server) authenticate(c *conn, r *wire.AuthPacket) ([]zk.ID, error) {
 		}
 		return c.x509, nil
 	case schemeDigest:
+		if s.cfg.Security.NoDigest {
+			return nil, errScheme
+		}
 		if r.Auth == nil {
 			return nil, errNoCredentials
 		}
-		id := digestID(string(r.Auth))
+		id := s.digestID(string(r.Auth))
 		ids := []zk.ID{{Scheme: schemeDigest, ID: id}}
 		if s.cfg.SuperDigest != "" && id == s.cfg.SuperDigest {
 			ids = append([]zk.ID{{Scheme: schemeSuper}}, ids...)
@@ -49,11 +58,41 @@ func (s *Server) authenticate(c *conn, r *wire.AuthPacket) ([]zk.ID, error) {
 	return nil, errScheme
 }
 
-// digestID is the identity of "user:password": the user and the SHA-1 of the whole (DigestAuthenticationProvider.generateDigest).
-func digestID(userPassword string) string {
+// digestID is the identity of "user:password": the user and a hash of the whole (DigestAuthenticationProvider.generateDigest).
+func (s *Server) digestID(userPassword string) string {
 	user, _, _ := strings.Cut(userPassword, ":")
-	sum := sha1.Sum([]byte(userPassword))
-	return user + ":" + base64.StdEncoding.EncodeToString(sum[:])
+	newHash, _ := digestAlgorithm(s.cfg.Security.DigestAlgorithm)
+	h := newHash()
+	h.Write([]byte(userPassword))
+	return user + ":" + base64.StdEncoding.EncodeToString(h.Sum(nil))
+}
+
+// digestAlgorithm is a hash by the name that Java's MessageDigest has for it; "" is SHA1.
+func digestAlgorithm(name string) (newHash func() hash.Hash, ok bool) {
+	newHash, ok = map[string]func() hash.Hash{
+		"": sha1.New, "SHA1": sha1.New, "SHA-1": sha1.New, "SHA": sha1.New, "MD5": md5.New, "SHA-224": sha256.New224, "SHA-256": sha256.New,
+		"SHA-384": sha512.New384, "SHA-512": sha512.New, "SHA-512/224": sha512.New512_224, "SHA-512/256": sha512.New512_256,
+		"SHA3-224": func() hash.Hash { return sha3.New224() }, "SHA3-256": func() hash.Hash { return sha3.New256() },
+		"SHA3-384": func() hash.Hash { return sha3.New384() }, "SHA3-512": func() hash.Hash { return sha3.New512() },
+	}[strings.ToUpper(name)]
+	return newHash, ok
+}
+
+// addIdentities gives the connection what it has proved. Its reader calls it.
+func (c *conn) addIdentities(ids []zk.ID) error {
+	grown := slices.Clone(c.auth)
+	for _, id := range ids {
+		if !slices.Contains(grown, id) {
+			grown = append(grown, id)
+		}
+	}
+	if len(grown) > maxIdentities || identityBytes(grown) > maxIdentityBytes {
+		return errTooManyIdentities
+	}
+	c.mu.Lock()
+	c.auth = grown
+	c.mu.Unlock()
+	return nil
 }
 
 func identityBytes(ids []zk.ID) (n int) {

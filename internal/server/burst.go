@@ -1,7 +1,6 @@
 package server
 
 import (
-	"slices"
 	"time"
 
 	"gopherwood/internal/wire"
@@ -70,7 +69,14 @@ func (r *run) request(frame []byte) error {
 	}
 	body := frame[d.Offset():]
 	c.srv.stats.ops[slotOf(h.Type)].Add(1)
-	switch classOf(h.Type) {
+	class := classOf(h.Type)
+	if class != classAuth && !c.admitted {
+		if c.admitted = c.srv.cfg.Security.isAdmitted(c.auth); !c.admitted {
+			r.turnAway(&h)
+			return nil
+		}
+	}
+	switch class {
 	case classRead:
 		return r.read(&h, body)
 	case classWrite:
@@ -78,6 +84,9 @@ func (r *run) request(frame []byte) error {
 	case classSync:
 		return r.sync(&h, body)
 	case classAuth:
+		if h.Type == zk.OpSASL {
+			return r.sasl(&h, body)
+		}
 		return r.auth(&h, body)
 	}
 	c.srv.noisy.info("answered an operation that is not implemented, and closed the connection", "client", c, "type", int32(h.Type))
@@ -248,14 +257,8 @@ func (r *run) auth(h *wire.RequestHeader, body []byte) error {
 	c := r.c
 	r.release()
 	ids, err := c.srv.authenticate(c, &req)
-	grown := slices.Clone(c.auth)
-	for _, id := range ids {
-		if !slices.Contains(grown, id) {
-			grown = append(grown, id)
-		}
-	}
-	if err == nil && (len(grown) > maxIdentities || identityBytes(grown) > maxIdentityBytes) {
-		err = errTooManyIdentities
+	if err == nil {
+		err = c.addIdentities(ids)
 	}
 	if err != nil {
 		c.srv.stats.authFails.Add(1)
@@ -263,9 +266,6 @@ func (r *run) auth(h *wire.RequestHeader, body []byte) error {
 		r.decided(h, zk.ErrAuthFailed, lastReply)
 		return nil
 	}
-	c.mu.Lock()
-	c.auth = grown
-	c.mu.Unlock()
 	r.decided(h, zk.OK, moreReplies)
 	return nil
 }
@@ -287,9 +287,14 @@ const (
 
 // decided sends a reply that consists of a code, in its turn.
 func (r *run) decided(h *wire.RequestHeader, code zk.Code, f finality) {
+	r.decidedWith(h, code, nil, f)
+}
+
+// decidedWith sends a reply that is there already, a code and a record, in its turn.
+func (r *run) decidedWith(h *wire.RequestHeader, code zk.Code, record []byte, f finality) {
 	c := r.c
 	q := c.srv.newRequest(c, classUnknown, h, r.startNs)
-	q.code, q.last = code, bool(f)
+	q.code, q.body, q.last = code, append(q.body, record...), bool(f)
 	r.release()
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -48,8 +48,9 @@ type Config struct {
 	SuperDigest     string   // "user:base64" that makes its user a super user; "" none
 	X509SuperUser   string   // distinguished name that makes who has its certificate a super user; "" none
 
-	SecureClientAddr string // "host:port" for clients with TLS, shown by conf; "" none
-	MaxTLSHandshakes int    // handshakes at a time; more are turned away (netty.server.outstandingHandshake.limit). 0: no limit
+	SecureClientAddr string   // "host:port" for clients with TLS, shown by conf; "" none
+	MaxTLSHandshakes int      // handshakes at a time; more are turned away (netty.server.outstandingHandshake.limit). 0: no limit
+	Security         Security // who clients are
 
 	ClientAddr string // "host:port" where clients reach this server, announced to the ensemble; "" is not announced
 	DataDir    string // shown by conf and dirs
@@ -116,5 +117,5 @@ func (c *Config) validate() error {
 	case c.MaxConns < 1 || c.MaxConnsPerIP < 0 || c.MaxOutstanding < 1 || c.MaxOutBytes < 1 || c.MaxOutTotal < 1 || c.MaxInTotal < 1 || c.MaxReplyBytes < 1:
 		return fmt.Errorf("server: a limit below 1")
 	}
-	return nil
+	return c.Security.validate()
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gopherwood/internal/node"
+	"gopherwood/internal/sasl"
 	"gopherwood/internal/watch"
 	"gopherwood/internal/wire"
 	"gopherwood/zk"
@@ -36,11 +37,13 @@ type conn struct {
 	x509   []zk.ID         // identities of the client's certificate
 
 	// owned by the reader
-	in   inbox
-	head [headBytes]byte
-	rn   int // of the last readReady
-	rerr error
-	stop bool // no further request is read
+	in       inbox
+	head     [headBytes]byte
+	rn       int // of the last readReady
+	rerr     error
+	stop     bool           // no further request is read
+	sasl     *sasl.Exchange // nil before the client's first token
+	admitted bool           // it has proved what Security.Enforce asks for
 
 	// owned by the writer (out.go)
 	wbuf []byte
@@ -127,7 +130,10 @@ func (s *Server) newConn(nc net.Conn, g *guard) *conn {
 		c.remote = netip.AddrPortFrom(a.AddrPort().Addr().Unmap(), uint16(a.Port))
 		ip = c.remote.Addr().WithZone("").String()
 	}
-	c.auth = []zk.ID{{Scheme: "ip", ID: ip}}
+	c.auth = []zk.ID{{Scheme: schemeIP, ID: ip}}
+	if s.cfg.Security.SkipACL {
+		c.auth = append(c.auth, zk.ID{Scheme: schemeSuper})
+	}
 	return c
 }
 

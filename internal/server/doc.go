@@ -39,6 +39,6 @@
 //
 // # What it does not do
 //
-// It decides nothing about znodes (package tree) and nothing about consensus (package replica). SASL and reconfig are not
-// there yet: they are answered UNIMPLEMENTED.
+// It decides nothing about znodes (package tree) and nothing about consensus (package replica). reconfig is not there
+// yet: it is answered UNIMPLEMENTED.
 package server

@@ -42,6 +42,9 @@ func (e *encoder) command(c *conn, op zk.OpCode, body []byte) ([]byte, error) {
 	default:
 		e.one(&d, op)
 	}
+	for i := range cmd.Ops {
+		c.srv.cfg.Security.admit(cmd.Ops[i].ACL)
+	}
 	if err := d.Err(); err != nil {
 		return nil, err
 	}

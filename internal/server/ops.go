@@ -23,7 +23,7 @@ type opInfo struct {
 // opSlots is the length of a table of all operations by slotOf.
 const opSlots = 128
 
-// opTable has the operations that clients may send, by slotOf. check alone, reconfig and sasl are not among them.
+// opTable has the operations that clients may send, by slotOf. check alone and reconfig are not among them.
 var opTable = [opSlots]opInfo{
 	zk.OpCreate:               {classWrite, "CREA", "create"},
 	zk.OpDelete:               {classWrite, "DELE", "delete"},
@@ -44,6 +44,7 @@ var opTable = [opSlots]opInfo{
 	zk.OpCreateTTL:            {classWrite, "CREA", "create_ttl"},
 	zk.OpMultiRead:            {classRead, "MLTR", "multi_read"},
 	zk.OpAuth:                 {classAuth, "AUTH", "auth"},
+	zk.OpSASL:                 {classAuth, "SASL", "sasl"},
 	zk.OpSetWatches:           {classRead, "SETW", "set_watches"},
 	zk.OpGetEphemerals:        {classRead, "GETE", "get_ephemerals"},
 	zk.OpGetAllChildrenNumber: {classRead, "GETACN", "get_all_children_number"},

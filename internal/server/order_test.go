@@ -112,7 +112,7 @@ func TestSync(t *testing.T) {
 func TestAuthInPipeline(t *testing.T) {
 	e := newEnsemble(t, 1, nil)
 	admin := e.client(0)
-	id := zk.ID{Scheme: "digest", ID: digestID("joe:secret")}
+	id := zk.ID{Scheme: "digest", ID: e.members[0].server.digestID("joe:secret")}
 	admin.must(zk.OpCreate, &wire.CreateRequest{Path: "/s", Data: []byte("x"), ACL: []zk.ACL{{Perms: zk.PermAll, ID: id}}})
 	admin.create("/other", "", zk.ModePersistent)
 

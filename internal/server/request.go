@@ -22,7 +22,7 @@ type request struct {
 
 	startNs int64
 	auth    []zk.ID // classRead: the connection's identities when it came
-	body    []byte  // classRead, classSync: the request's record; the request owns it
+	body    []byte  // classRead, classSync: the request's record; classUnknown: the reply's; the request owns it
 
 	// of an answer that is decided already (class classUnknown)
 	code zk.Code
@@ -186,10 +186,12 @@ func (c *conn) answerSync(r *request) {
 	out.b = endFrame(b, mark)
 }
 
-// answerDecided sends a reply that holds nothing but a code.
+// answerDecided sends a reply that holds a code and a record that is there already, mostly none.
 func (c *conn) answerDecided(r *request) {
 	out := c.outLocked()
-	out.b = wire.AppendHeaderFrame(out.b, &wire.ReplyHeader{Xid: r.xid, Err: r.code})
+	b, mark := wire.BeginFrame(out.b)
+	h := wire.ReplyHeader{Xid: r.xid, Err: r.code}
+	out.b = endFrame(append(h.Append(b), r.body...), mark)
 	if r.last {
 		c.closeLocked()
 	}

@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 
 // runScript is the script with what its clients see, who connect through g.
 func runScript(t *testing.T, text string, g *guard) string {
-	s := &script{t: t, e: newEnsemble(t, 2, func(c *Config) { c.SuperDigest = digestID("super:duper") }), clients: map[string]*rawClient{}}
+	s := &script{t: t, e: newEnsemble(t, 2, func(c *Config) { c.SuperDigest = (&Server{}).digestID("super:duper") }), clients: map[string]*rawClient{}}
 	s.e.guard = g
 	var out strings.Builder
 	for line := range strings.Lines(text) {

@@ -18,8 +18,8 @@ import (
 // sent by writers of their own, never by a flusher.
 
 // aclSchemes are the schemes that ACLs may have on every server of an ensemble, whatever its configuration: what a command does must not depend on
-// which of the servers has a certificate.
-var aclSchemes = []string{schemeX509}
+// which of the servers has a certificate. Security decides which of them are taken at a server's edge.
+var aclSchemes = []string{schemeX509, schemeSASL}
 
 // Mixed says whether a port with TLS takes connections without it as well.
 type Mixed bool

@@ -171,9 +171,17 @@ func (t *Tree) isValidID(id zk.ID) bool {
 		return ok
 	case schemeX509:
 		return isDistinguishedName(id.ID)
+	case schemeSASL:
+		return isKerberosName(id.ID)
 	default:
 		return id.ID != ""
 	}
+}
+
+// isKerberosName says whether a name is service/host@REALM, where the host may be missing, or has no @ (SASLAuthenticationProvider.isValid, KerberosName).
+func isKerberosName(name string) bool {
+	first, realm, ok := strings.Cut(name, "@")
+	return !ok || (strings.Count(first, "/") <= 1 && !strings.ContainsAny(realm, "@/"))
 }
 
 // allowed says whether an identity of auth has one of the permissions (ZooKeeperServer.checkACL).
