@@ -57,11 +57,31 @@ func forestCommand(s *simulation, c *client) []byte {
 	default:
 		t.Ops = []tree.Op{forestOp(s)}
 	}
+	t.EnforceQuota = r.chance(0.7) && (t.Kind == tree.KindWrite || t.Kind == tree.KindMulti)
 	return t.Append(nil)
+}
+
+// forestQuota is what a shell does for a quota, in any order, or wrongly.
+func forestQuota(s *simulation) tree.Op {
+	r := s.clientRand
+	paths := [...]string{"/a", "/a", "/a/zookeeper_limits", "/a/zookeeper_limits", "/a/zookeeper_stats", "/a/zookeeper_stats", "/b", "/b/zookeeper_limits", "/b/zookeeper_stats"}
+	limits := [...]string{"countHardLimit=3", "countHardLimit=6", "byteHardLimit=90", "count=2,bytes=10", "nonsense", ""}
+	o := tree.Op{Code: zk.OpCreate, Path: "/zookeeper/quota" + paths[r.IntN(len(paths))], ACL: zk.OpenACL(), Version: -1}
+	o.Data = []byte(limits[r.IntN(len(limits))])
+	switch n := r.IntN(10); {
+	case n < 1:
+		o.Code, o.Data, o.ACL = zk.OpDelete, nil, nil
+	case n < 3:
+		o.Code, o.ACL = zk.OpSetData, nil
+	}
+	return o
 }
 
 func forestOp(s *simulation) tree.Op {
 	r := s.clientRand
+	if r.chance(0.08) {
+		return forestQuota(s)
+	}
 	o := tree.Op{Path: forestNames[r.IntN(len(forestNames))], Version: -1}
 	switch n := r.IntN(20); {
 	case n < 8:
@@ -129,6 +149,9 @@ func (f *forest) hash() uint64 {
 	}
 	for _, s := range r.Closed {
 		put("", 0, 0, &zk.Stat{Czxid: s.ID, Mzxid: int64(s.Owner)})
+	}
+	for _, q := range r.Quotas {
+		put(q.Path, 0, int32(q.Unit), &zk.Stat{Mzxid: q.Now, Czxid: q.Limit})
 	}
 	put("", 0, r.Session.TimeoutMs, &zk.Stat{Czxid: r.Session.ID, Mzxid: int64(r.Session.Owner), Pzxid: int64(r.Session.PreviousOwner)})
 	f.buf = b

@@ -141,6 +141,23 @@ func BenchmarkCreateWorst(b *testing.B) {
 	}
 }
 
+// BenchmarkCreateDeleteUnderQuota is BenchmarkCreateDelete where the nodes are counted and a hard limit binds.
+func BenchmarkCreateDeleteUnderQuota(b *testing.B) {
+	w := newWriter(b, tree.New(tree.Options{}))
+	w.fill(benchDirs, 0)
+	w.c.EnforceQuota = true
+	for _, name := range []string{"", "/zookeeper_limits", "/zookeeper_stats"} {
+		w.do(tree.Op{Code: zk.OpCreate, Path: "/zookeeper/quota/bench" + name, Data: []byte("byteHardLimit=1000000000;countHardLimit=1000000"), ACL: openACL})
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	reportCPU(b)
+	for range b.N {
+		w.create("/bench/dir-000500/extra")
+		w.do(tree.Op{Code: zk.OpDelete, Path: "/bench/dir-000500/extra", Version: -1})
+	}
+}
+
 func BenchmarkCreateDelete(b *testing.B) {
 	w, _ := millionWriter(b)
 	for range b.N {

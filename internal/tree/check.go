@@ -2,6 +2,7 @@ package tree
 
 import (
 	"fmt"
+	"maps"
 	"math/bits"
 )
 
@@ -9,7 +10,7 @@ import (
 // table, memory. It is for tests and takes about a microsecond for every node. Only the writer may call it.
 func (t *Tree) Check() error {
 	c := checker{t: t, acls: make(map[uint32]uint32), owned: make(map[int64]uint32), blobs: make(map[place]uint32)}
-	for _, f := range []func() error{c.walk, c.totals, c.free, c.index, c.table, c.lists, c.reap, c.memory} {
+	for _, f := range []func() error{c.walk, c.totals, c.free, c.index, c.table, c.lists, c.reap, c.memory, c.quotas} {
 		if err := f(); err != nil {
 			return fmt.Errorf("tree: check: %w", err)
 		}
@@ -249,4 +250,24 @@ func (c *checker) memory() error {
 		}
 	}
 	return nil
+}
+
+// quotas compares the trie with one made from the nodes.
+func (c *checker) quotas() error {
+	t := c.t
+	kept := t.quotas
+	t.findQuotas()
+	found := t.quotas
+	t.quotas = kept
+	if kept.count != found.count {
+		return fmt.Errorf("%d quotas, the nodes give %d", kept.count, found.count)
+	}
+	if !kept.top.equals(&found.top) {
+		return fmt.Errorf("the trie of %d quotas is not what the nodes give", kept.count)
+	}
+	return nil
+}
+
+func (d *quotaDir) equals(o *quotaDir) bool {
+	return d.limits == o.limits && d.stats == o.stats && maps.EqualFunc(d.below, o.below, (*quotaDir).equals)
 }

@@ -12,6 +12,9 @@ import (
 // codecVersion is the first byte of every command.
 const codecVersion = 1
 
+// enforceQuota is added to the kind of a write or multi that is bound by hard limits. A program that does not know it refuses the command.
+const enforceQuota = 1 << 7
+
 // ErrMalformed is wrapped by every error of Command.Decode.
 var ErrMalformed = errors.New("malformed command")
 
@@ -21,7 +24,11 @@ var openACL = zk.OpenACL()
 // Append adds the command's bytes to b. It does not check the command, but what is beyond MaxOps, MaxIdentities or MaxEnded, has
 // another Kind, or has another Code in an Op than those listed there, does not decode: keep it out of the log.
 func (c *Command) Append(b []byte) []byte {
-	b = append(b, codecVersion, byte(c.Kind))
+	kind := byte(c.Kind)
+	if c.EnforceQuota && (c.Kind == KindWrite || c.Kind == KindMulti) {
+		kind |= enforceQuota
+	}
+	b = append(b, codecVersion, kind)
 	switch c.Kind {
 	case KindWrite, KindMulti:
 		b = binary.LittleEndian.AppendUint64(b, uint64(c.Session))
@@ -115,7 +122,11 @@ func (c *Command) Decode(b []byte) error {
 	if v := d.byte(); v != codecVersion && d.err == nil {
 		return fmt.Errorf("tree: %w: version %d, not %d", ErrMalformed, v, codecVersion)
 	}
-	*c = Command{Kind: Kind(d.byte()), Auth: c.Auth[:0], Ops: c.Ops[:0], Sessions: c.Sessions[:0], acls: c.acls[:0]}
+	kind := d.byte()
+	*c = Command{Kind: Kind(kind &^ enforceQuota), EnforceQuota: kind&enforceQuota != 0, Auth: c.Auth[:0], Ops: c.Ops[:0], Sessions: c.Sessions[:0], acls: c.acls[:0]}
+	if c.EnforceQuota && c.Kind != KindWrite && c.Kind != KindMulti {
+		d.fail("unknown kind")
+	}
 	switch c.Kind {
 	case KindWrite, KindMulti:
 		c.Session = d.int64()

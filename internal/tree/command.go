@@ -52,6 +52,10 @@ type Command struct {
 	Term     uint64   // raft term in which the leader decided, for KindExpire and KindReap
 	Sessions []int64  // sessions to end, for KindExpire
 
+	// EnforceQuota makes a KindWrite or KindMulti fail that goes beyond a hard limit. It is in the command, because all servers must decide
+	// alike while each has a configuration of its own.
+	EnforceQuota bool
+
 	acls []zk.ACL // what Ops[i].ACL points into after Decode
 }
 
@@ -104,6 +108,7 @@ type Result struct {
 	Session SessionInfo // KindCreateSession, KindAttachSession
 	Events  []Event     // in the order in which ZooKeeper fires them
 	Closed  []ClosedSession
+	Quotas  []QuotaExcess // limits that were exceeded, also of a multi that was refused; at most maxQuotaNotes
 
 	paths []byte // bytes of the paths that are not in the command
 }
@@ -123,5 +128,5 @@ func (r *Result) reset(zxid int64) {
 	if cap(r.Events) > maxScratch || cap(r.Ops) > maxScratch || cap(r.paths) > maxScratch*64 {
 		*r = Result{}
 	}
-	*r = Result{Zxid: zxid, Ops: r.Ops[:0], Events: r.Events[:0], Closed: r.Closed[:0], paths: r.paths[:0]}
+	*r = Result{Zxid: zxid, Ops: r.Ops[:0], Events: r.Events[:0], Closed: r.Closed[:0], Quotas: r.Quotas[:0], paths: r.paths[:0]}
 }

@@ -29,5 +29,5 @@
 // WriteTo on every server, also on one that was restored in between. There is no clock, no randomness but for the keys of the index,
 // and no order of a map in it.
 //
-// It does not know watches (package watch), connections, leases of sessions (package session), or quotas.
+// It does not know watches (package watch), connections, or leases of sessions (package session).
 package tree

@@ -25,6 +25,8 @@ const (
 	maxReapScan = 1 << 16
 	// maxReclaim bounds the blobs given back per command once a View has been closed.
 	maxReclaim = 32
+	// maxQuotaNotes bounds the exceeded limits that a Result names.
+	maxQuotaNotes = 8
 	// maxScratch bounds the elements of a scratch slice that are kept from one command to the next.
 	maxScratch = 1 << 14
 	// maxIndexDepth bounds the index directory at 2^maxIndexDepth segments; beyond it a segment grows instead of splitting.

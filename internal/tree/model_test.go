@@ -106,6 +106,7 @@ type outcome struct {
 	Session tree.SessionInfo
 	Events  []string
 	Closed  []tree.ClosedSession
+	Quotas  []tree.QuotaExcess
 }
 
 // event notes who may hear of it: nobody in particular, bob, who is at home.
@@ -117,7 +118,7 @@ func (o *outcome) event(typ zk.EventType, path string, zxid int64, canRead func(
 func (n *mnode) readers(auth []zk.ID) bool { return mayDo(n, zk.PermRead, auth) }
 
 func outcomeOf(t *tree.Tree, r *tree.Result) outcome {
-	o := outcome{Zxid: r.Zxid, Code: r.Code, Path: r.Path, Stat: r.Stat, Ops: slices.Clone(r.Ops), Session: r.Session, Closed: slices.Clone(r.Closed)}
+	o := outcome{Zxid: r.Zxid, Code: r.Code, Path: r.Path, Stat: r.Stat, Ops: slices.Clone(r.Ops), Session: r.Session, Closed: slices.Clone(r.Closed), Quotas: slices.Clone(r.Quotas)}
 	for _, e := range r.Events {
 		o.event(e.Type, e.Path, e.Zxid, func(auth []zk.ID) bool { return t.CanRead(e.ACL, auth) })
 	}
@@ -259,6 +260,7 @@ func (m *model) remove(path string, o *outcome) {
 	n, parent := m.nodes[path], m.get(parentOf(path))
 	delete(m.nodes, path)
 	parent.stat.Pzxid = m.zxid
+	m.charge(path, -1, -len(n.data))
 	o.event(zk.EventNodeDeleted, path, m.zxid, n.readers)
 	o.event(zk.EventNodeChildrenChanged, shown(parentOf(path)), m.zxid, parent.readers)
 }
@@ -282,13 +284,15 @@ func (m *model) do(env tree.Env, c *tree.Command, op tree.Op, o *outcome, multi 
 				r.Type = zk.OpCreate2
 			}
 		}
-		code, path := m.create(env, c, op)
+		code, path := m.create(env, c, op, o)
 		if code != zk.OK {
 			return fail(code)
 		}
 		o.event(zk.EventNodeCreated, path, m.zxid, m.nodes[path].readers)
 		o.event(zk.EventNodeChildrenChanged, shown(parentOf(path)), m.zxid, m.get(parentOf(path)).readers)
 		r.Path, r.Stat = path, m.statOf(path)
+		m.quotaMade(path)
+		m.charge(path, 1, len(op.Data))
 	case zk.OpDelete:
 		special := []string{"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"}
 		if !strings.Contains(op.Path, "/") || strings.Contains(op.Path, "\x00") || slices.Contains(special, op.Path) {
@@ -344,6 +348,10 @@ func (m *model) set(env tree.Env, c *tree.Command, op tree.Op, o *outcome, multi
 	if !mayDo(n, perm, c.Auth) {
 		return tree.OpResult{Code: zk.ErrNoAuth}
 	}
+	growth := len(op.Data) - len(n.data)
+	if op.Code == zk.OpSetData && m.overQuota(c, op.Path, 0, growth, o) {
+		return tree.OpResult{Code: zk.ErrQuotaExceeded}
+	}
 	version := &n.stat.Version
 	if op.Code == zk.OpSetACL {
 		version = &n.stat.Aversion
@@ -354,6 +362,7 @@ func (m *model) set(env tree.Env, c *tree.Command, op tree.Op, o *outcome, multi
 	switch op.Code {
 	case zk.OpSetData:
 		n.data = bytes.Clone(op.Data)
+		m.charge(op.Path, 0, growth)
 		n.stat.Mzxid, n.stat.Mtime = m.zxid, env.TimeMs
 		o.event(zk.EventNodeDataChanged, op.Path, m.zxid, n.readers)
 	case zk.OpSetACL:
@@ -368,7 +377,7 @@ func (m *model) set(env tree.Env, c *tree.Command, op tree.Op, o *outcome, multi
 	return r
 }
 
-func (m *model) create(env tree.Env, c *tree.Command, op tree.Op) (zk.Code, string) {
+func (m *model) create(env tree.Env, c *tree.Command, op tree.Op, o *outcome) (zk.Code, string) {
 	isTTL := op.Mode == zk.ModeTTL || op.Mode == zk.ModeTTLSequential
 	switch {
 	case op.Mode < 0 || op.Mode > 6,
@@ -401,6 +410,9 @@ func (m *model) create(env tree.Env, c *tree.Command, op tree.Op) (zk.Code, stri
 	}
 	if parent.kind == "ephemeral" {
 		return zk.ErrNoChildrenForEphemerals, ""
+	}
+	if m.overQuota(c, path, 1, len(op.Data), o) {
+		return zk.ErrQuotaExceeded, ""
 	}
 	n := &mnode{data: bytes.Clone(op.Data), acl: acl}
 	n.stat = zk.Stat{Czxid: m.zxid, Mzxid: m.zxid, Pzxid: m.zxid, Ctime: env.TimeMs, Mtime: env.TimeMs}

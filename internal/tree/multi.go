@@ -136,6 +136,7 @@ func (t *Tree) undoCreate(u *undo) {
 	case container, ttl:
 		t.dropReap(u.id)
 	}
+	t.quotaUndone(&r, 0)
 	t.index.remove(u.tag, u.id)
 	t.unlink(u.id)
 	t.acls.drop(r.acl)
@@ -151,6 +152,7 @@ func (t *Tree) undoDelete(u *undo) {
 	}
 	t.index.insert(u.tag, u.id)
 	t.relink(u.id)
+	t.quotaUndone(t.nodes.at(u.id), u.id)
 	t.undoParent(t.nodes.at(u.id).parent, u)
 }
 

@@ -108,6 +108,9 @@ func drawCommand(t *rapid.T) *tree.Command {
 	default:
 		c.Kind, c.Ops = tree.KindConfig, []tree.Op{{Code: zk.OpSetData, Data: genData.Draw(t, "data"), Version: -1}}
 	}
+	if c.Kind == tree.KindWrite || c.Kind == tree.KindMulti {
+		c.EnforceQuota = rapid.Bool().Draw(t, "enforce")
+	}
 	return c
 }
 
@@ -258,17 +261,23 @@ func (r *rig) read() {
 	}
 }
 
-func TestTreeIsTheModel(t *testing.T) {
+func TestTreeIsTheModel(t *testing.T) { checkAgainstModel(t, genCommand) }
+
+// checkAgainstModel gives a tree, its twin and the model the same commands, with views and restores in between.
+func checkAgainstModel(t *testing.T, commands *rapid.Generator[*tree.Command]) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := &rig{t: t, tree: tree.New(tree.Options{Seed: 1}), twin: tree.New(tree.Options{}), model: newModel(), env: tree.Env{TimeMs: 1 << 40}}
 		for _, id := range []int64{1, 2} {
 			r.env.Origin = 8
 			r.apply(&tree.Command{Kind: tree.KindCreateSession, Session: id, Timeout: 4000, Passwd: [16]byte{byte(id)}})
 		}
+		for _, c := range quotaSetup(1, rapid.MapOfN(genQuotaOn, genLimits, 0, 3).Draw(t, "quotas")) {
+			r.apply(c)
+		}
 		for range rapid.IntRange(20, 160).Draw(t, "steps") {
 			switch n := rapid.IntRange(0, 99).Draw(t, "step"); {
 			case n < 80:
-				r.apply(genCommand.Draw(t, "command"))
+				r.apply(commands.Draw(t, "command"))
 			case n < 88:
 				r.read()
 			case n < 92:

@@ -108,6 +108,7 @@ func (d *loader) load() error {
 	if id, _, ok := d.t.index.build(d.entries, d.isTwin); !ok {
 		return d.in.corrupt("%q is there twice", d.t.appendPath(nil, id))
 	}
+	d.t.findQuotas()
 	return d.trailer()
 }
 

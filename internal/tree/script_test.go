@@ -24,10 +24,10 @@ var rewrite = flag.Bool("rewrite", false, "write what the scripts in testdata sa
 //	delete|check PATH    set PATH [DATA]    setacl PATH     each with [v=N]
 //	multi, followed by members on lines that start with "+"
 //	reap PATH... [term=N] | reapable | config DATA | time MS
-//	get|ls|acl|exists|count PATH | ephemerals ID [PREFIX] | snapshot
+//	get|ls|acl|exists|count PATH | ephemerals ID [PREFIX] | quotas | snapshot
 //
 // DATA is a Go string, "null", or missing for empty. Common options: @ID the session (1), origin=N (1),
-// auth=SCHEME:ID (may be repeated), acl=PERMS:SCHEME:ID (may be repeated; "acl=" for the empty list; open if missing).
+// auth=SCHEME:ID (may be repeated), acl=PERMS:SCHEME:ID (may be repeated; "acl=" for the empty list; open if missing), enforce (quotas).
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -101,6 +101,7 @@ type line struct {
 	timeout int32
 	auth    []zk.ID
 	acl     []zk.ACL
+	enforce bool
 }
 
 func parse(text string) line {
@@ -111,6 +112,8 @@ func parse(text string) line {
 		switch {
 		case strings.HasPrefix(w, "@"):
 			l.session = number(w[1:])
+		case w == "enforce":
+			l.enforce = true
 		case option && k == "origin":
 			l.origin = uint64(number(v))
 		case option && k == "term":
@@ -214,7 +217,7 @@ func (s *script) lines(lines []string) {
 			continue
 		}
 		l := parse(lines[i])
-		c := tree.Command{Session: l.session, Auth: l.auth, Term: l.term, Timeout: l.timeout, Passwd: [16]byte{l.passwd}}
+		c := tree.Command{Session: l.session, Auth: l.auth, Term: l.term, Timeout: l.timeout, Passwd: [16]byte{l.passwd}, EnforceQuota: l.enforce}
 		if l.words[0] == "multi" {
 			c.Kind = tree.KindMulti
 			for i+1 < len(lines) && strings.HasPrefix(lines[i+1], "+") {
@@ -288,6 +291,9 @@ func (s *script) apply(l *line, c *tree.Command) {
 	for _, e := range r.Events {
 		s.printf("  event %s %s", eventNames[e.Type], e.Path)
 	}
+	for _, q := range r.Quotas {
+		s.printf("  quota on %s: %s %d, limit %d, hard %v, refused %v", q.Path, q.Unit, q.Now, q.Limit, q.Hard, q.Refused)
+	}
 	for _, k := range r.Closed {
 		s.printf("  closed %d of %d", k.ID, k.Owner)
 	}
@@ -344,6 +350,8 @@ func (s *script) read(l *line) {
 		s.env.TimeMs = number(path)
 	case "totals":
 		s.printf("zxid %d nodes %d ephemerals %d sessions %d size %d", s.tree.LastZxid(), s.tree.NodeCount(), s.tree.EphemeralCount(), s.tree.SessionCount(), s.tree.ApproximateDataSize())
+	case "quotas":
+		s.tree.Quotas(func(q tree.Quota) bool { s.printf("%+v", q); return true })
 	case "snapshot":
 		s.snapshot()
 	default:

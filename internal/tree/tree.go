@@ -34,12 +34,14 @@ type Tree struct {
 	zxid     int64     // of the last transaction
 	sum      totals
 
-	views   []*View
-	kept    []keptBlob // replaced blobs that a live View shows
-	reclaim []keptBlob // those of closed Views, to be released bit by bit
-	undo    []undo     // of the command being applied
-	fixed   []zk.ACL   // scratch of fixACL
-	doomed  []doomed   // scratch of endSession
+	views    []*View
+	kept     []keptBlob // replaced blobs that a live View shows
+	reclaim  []keptBlob // those of closed Views, to be released bit by bit
+	undo     []undo     // of the command being applied
+	quotas   quotaTrie  // follows from the nodes below /zookeeper/quota
+	fixed    []zk.ACL   // scratch of fixACL
+	doomed   []doomed   // scratch of endSession
+	quotaBuf []byte     // scratch of putFigures
 }
 
 // totals are the figures that a failed multi puts back at once.
@@ -113,7 +115,7 @@ func (t *Tree) Apply(env Env, c *Command, r *Result) {
 	t.acls.sweep()
 	t.drain()
 	r.reset(t.zxid)
-	x := txn{env: env, session: c.Session, auth: c.Auth, r: r}
+	x := txn{env: env, session: c.Session, auth: c.Auth, enforce: c.EnforceQuota, r: r}
 	switch c.Kind {
 	case KindWrite:
 		t.applyWrite(&x, c)
@@ -141,6 +143,7 @@ type txn struct {
 	env     Env
 	session int64
 	auth    []zk.ID
+	enforce bool // of quotas
 	zxid    int64
 	r       *Result
 }

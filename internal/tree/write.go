@@ -81,7 +81,7 @@ func createKind(op *Op) (k kind, ok bool) {
 	return persistent, true
 }
 
-// create checks in ZooKeeper's order: mode, ACL, parent, permission, path, existence, ephemeral parent.
+// create checks in ZooKeeper's order: mode, ACL, parent, permission, path, existence, ephemeral parent, quota.
 func (t *Tree) create(x *txn, op *Op) OpResult {
 	k, ok := createKind(op)
 	if !ok {
@@ -121,11 +121,16 @@ func (t *Tree) create(x *txn, op *Op) OpResult {
 	if p.kind() == ephemeral {
 		return failed(zk.ErrNoChildrenForEphemerals)
 	}
+	if code := t.checkQuota(x, path, 1, int64(len(op.Data))); code != zk.OK {
+		return failed(code)
+	}
 	aclID := t.acls.intern(acl)
 	id := t.insert(x, newNode{path: path, name: name, parentPath: parentPath, tag: tag, parent: parent, kind: k, ttl: op.TTL, data: op.Data, acl: aclID})
+	stat := t.nodes.at(id).stat() // before the data of a stats node become the tree's own, as in ZooKeeper
+	t.created(path, parentPath, name, id, len(op.Data))
 	x.event(zk.EventNodeCreated, path, aclID)
 	x.event(zk.EventNodeChildrenChanged, orRoot(parentPath), t.nodes.at(parent).acl)
-	return OpResult{Path: path, Stat: t.nodes.at(id).stat()}
+	return OpResult{Path: path, Stat: stat}
 }
 
 // sequential is path with the number appended, in the result's memory.
@@ -229,11 +234,13 @@ func (t *Tree) remove(x *txn, path, parentPath string, tag, id uint32) {
 	}
 	t.sum.count--
 	t.sum.size -= int64(len(path) + max(int(r.dataLen), 0))
+	t.quotaGone(parentPath, path[len(parentPath)+1:])
+	t.charge(path, -1, -int64(max(r.dataLen, 0)))
 	x.event(zk.EventNodeDeleted, path, r.acl)
 	x.event(zk.EventNodeChildrenChanged, orRoot(parentPath), parentACL)
 }
 
-// setData checks in ZooKeeper's order: path, existence, permission, version.
+// setData checks in ZooKeeper's order: path, existence, permission, quota, version.
 func (t *Tree) setData(x *txn, op *Op) OpResult {
 	id, code := t.target(x, op, zk.PermWrite)
 	if code != zk.OK {
@@ -242,10 +249,15 @@ func (t *Tree) setData(x *txn, op *Op) OpResult {
 	if len(op.Data) > MaxDataBytes {
 		return failed(zk.ErrBadArguments)
 	}
+	grown := dataGrowth(t.nodes.at(id), op.Data)
+	if code := t.checkQuota(x, op.Path, 0, grown); code != zk.OK {
+		return failed(code)
+	}
 	if v := t.nodes.at(id).version; op.Version != -1 && op.Version != v {
 		return failed(zk.ErrBadVersion)
 	}
 	r := t.replace(x, id, op.Path, op.Data)
+	t.charge(op.Path, 0, grown)
 	x.event(zk.EventNodeDataChanged, op.Path, r.acl)
 	return OpResult{Stat: r.stat()}
 }
