@@ -289,6 +289,8 @@ func (s *settings) serverConfig(port int, log *slog.Logger) server.Config {
 	return server.Config{
 		ID: s.id, Members: s.members, TickMs: s.tickMs, MinSessionTimeoutMs: s.minSession(), MaxSessionTimeoutMs: s.maxSession(),
 		InitLimit: f.InitLimit, SyncLimit: f.SyncLimit, MaxFrame: f.MaxFrame, MaxConns: f.MaxCnxns, MaxConnsPerIP: s.perIP,
+		CommandURL: f.AdminURL, AdminInterval: time.Duration(f.AdminIntervalMs) * time.Millisecond, NoAdminSnapshot: f.NoAdminSnapshot,
+		NoAdminRestore: f.NoAdminRestore, NoRuntimeStats: f.NoRuntimeMetrics, ConfigText: f.Text, MaxReap: f.ReapPerMinute,
 		ReapInterval: time.Duration(f.ReapMs) * time.Millisecond, FourLetterWords: f.Whitelist, SuperDigest: f.SuperDigest,
 		HandshakeTimeout: time.Duration(f.HandshakeMs) * time.Millisecond,
 		ClientAddr:       s.clientAddr(port), DataDir: s.dataDir, DirBytes: func() int64 { return dirBytes(s.dataDir) },

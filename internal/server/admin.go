@@ -17,10 +17,10 @@ import (
 //	/healthz              200 while the process runs
 //	/readyz               200 while the server takes requests; else 503 and why not
 //	/metrics              for Prometheus
-//	/commands             the names of the commands
+//	/commands             the names of the commands (admin.commandURL)
 //	/commands/NAME        one of them, as JSON like ZooKeeper's AdminServer (server.admin.Commands)
 //
-// It shows and changes nothing that a client could not see or do.
+// It changes nothing but counters. Two commands need an identity (admin_snapshot.go): they show what not every client may see.
 
 // AdminHandler serves the admin port.
 func (s *Server) AdminHandler() http.Handler {
@@ -28,9 +28,10 @@ func (s *Server) AdminHandler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.serveReady)
 	mux.Handle("GET /metrics", s.metricsHandler())
-	mux.HandleFunc("GET /commands", s.listCommands)
-	mux.HandleFunc("GET /commands/{$}", s.listCommands)
-	mux.HandleFunc("GET /commands/{name}", s.serveCommand)
+	mux.HandleFunc("GET "+s.cfg.CommandURL, s.listCommands)
+	mux.HandleFunc("GET "+s.cfg.CommandURL+"/{$}", s.listCommands)
+	mux.HandleFunc("GET "+s.cfg.CommandURL+"/{name}", s.serveCommand)
+	mux.HandleFunc("POST "+s.cfg.CommandURL+"/{name}", s.serveCommand)
 	return mux
 }
 
@@ -67,60 +68,85 @@ type adminCommand struct {
 	names   []string
 	serving bool // it needs a server that serves
 	run     func(*Server, *object)
+
+	// What few have: the request matters (call in place of run), it is sent with POST, it needs an identity with all permissions on the root.
+	call func(*Server, *adminCall)
+	post bool
+	auth bool
 }
 
 var adminCommands = []adminCommand{
-	{[]string{"configuration", "conf", "config"}, true, (*Server).adminConf},
-	{[]string{"connections", "cons"}, true, (*Server).adminCons},
-	{[]string{"dirs"}, true, (*Server).adminDirs},
-	{[]string{"environment", "env", "envi"}, false, (*Server).adminEnv},
-	{[]string{"is_read_only", "isro"}, true, func(_ *Server, o *object) { o.put("read_only", false) }},
-	{[]string{"leader", "lead"}, true, (*Server).adminLeader},
-	{[]string{"monitor", "mntr"}, false, (*Server).adminMonitor},
-	{[]string{"ruok"}, true, func(*Server, *object) {}},
-	{[]string{"server_stats", "srvr"}, true, (*Server).adminSrvr},
-	{[]string{"stats", "stat"}, true, (*Server).adminStat},
-	{[]string{"stat_reset", "srst"}, true, func(s *Server, _ *object) { s.stats.reset() }},
-	{[]string{"voting_view"}, true, (*Server).adminVoters},
-	{[]string{"watch_summary", "wchs"}, true, (*Server).adminWatches},
+	{names: []string{"configuration", "conf", "config"}, serving: true, run: (*Server).adminConf},
+	{names: []string{"connection_stat_reset", "crst"}, serving: true, run: func(s *Server, _ *object) { s.resetConnStats() }},
+	{names: []string{"connections", "cons"}, serving: true, run: (*Server).adminCons},
+	{names: []string{"dirs"}, serving: true, run: (*Server).adminDirs},
+	{names: []string{"dump"}, serving: true, run: (*Server).adminDump},
+	{names: []string{"environment", "env", "envi"}, run: (*Server).adminEnv},
+	{names: []string{"get_trace_mask", "gtmk"}, run: (*Server).adminGetTraceMask},
+	{names: []string{"hash"}, serving: true, run: (*Server).adminHash},
+	{names: []string{"initial_configuration", "icfg"}, serving: true, run: (*Server).adminInitialConf},
+	{names: []string{"is_read_only", "isro"}, serving: true, run: func(_ *Server, o *object) { o.put("read_only", false) }},
+	{names: []string{"last_snapshot", "lsnp"}, serving: true, run: (*Server).adminLastSnapshot},
+	{names: []string{"leader", "lead"}, serving: true, call: (*Server).adminLeader},
+	{names: []string{"monitor", "mntr"}, run: (*Server).adminMonitor},
+	{names: []string{"observer_connection_stat_reset", "orst"}, serving: true, run: func(*Server, *object) {}}, // nothing of it is counted
+	{names: []string{"observers", "obsr"}, serving: true, run: (*Server).adminObservers},
+	{names: []string{"restore", "rest"}, serving: true, call: (*Server).adminRestore, post: true, auth: true},
+	{names: []string{"ruok"}, serving: true, run: func(*Server, *object) {}},
+	{names: []string{"server_stats", "srvr"}, serving: true, run: (*Server).adminSrvr},
+	{names: []string{"set_trace_mask", "stmk"}, call: (*Server).adminSetTraceMask},
+	{names: []string{"snapshot", "snap"}, serving: true, call: (*Server).adminSnapshot, auth: true},
+	{names: []string{"stat_reset", "srst"}, serving: true, run: func(s *Server, _ *object) { s.resetStats() }},
+	{names: []string{"stats", "stat"}, serving: true, run: (*Server).adminStat},
+	{names: []string{"system_properties", "sysp"}, run: (*Server).adminProperties},
+	{names: []string{"voting_view"}, serving: true, run: (*Server).adminVoters},
+	{names: []string{"watch_summary", "wchs"}, serving: true, run: (*Server).adminWatches},
+	{names: []string{"watches", "wchc"}, serving: true, run: (*Server).adminWatchesBySession},
+	{names: []string{"watches_by_path", "wchp"}, serving: true, run: (*Server).adminWatchesByPath},
+	{names: []string{"zabstate"}, run: (*Server).adminZabState},
 }
 
 func (s *Server) listCommands(w http.ResponseWriter, _ *http.Request) {
 	var b strings.Builder
 	for _, c := range adminCommands {
-		fmt.Fprintf(&b, "<a href=\"/commands/%s\">%s</a>\n<br/>\n", c.names[0], c.names[0])
+		fmt.Fprintf(&b, "<a href=\"%s/%s\">%s</a>\n<br/>\n", s.cfg.CommandURL, c.names[0], c.names[0])
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write([]byte(b.String())) // the client may have gone
 }
 
-// serveCommand answers as ZooKeeper does: an error is a field of the answer, not a status.
+// serveCommand answers as ZooKeeper does: an error is a field of the answer, and a status only where a command needs an identity.
 func (s *Server) serveCommand(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
+	c := &adminCall{request: r}
 	i := slices.IndexFunc(adminCommands, func(c adminCommand) bool { return slices.Contains(c.names, name) })
-	var o object
-	var failed any
-	switch {
-	case i < 0:
-		failed = "Unknown command: " + name
-	case adminCommands[i].serving && !s.isServing(0):
-		failed = strings.TrimSpace(notServing)
-	default:
-		adminCommands[i].run(s, &o)
-	}
-	if i >= 0 {
-		name = adminCommands[i].names[0]
-	}
-	o.put("command", name)
-	o.put("error", failed)
-	text, err := json.MarshalIndent(&o, "", "  ")
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+	if i < 0 {
+		c.fail(0, "Unknown command: "+short(name))
+		c.answer(s, w, short(name))
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(text, '\n')) // the client may have gone
+	cmd := &adminCommands[i]
+	post := r.Method == http.MethodPost
+	switch {
+	case cmd.post != post && post:
+		w.Header().Set("Allow", "GET, HEAD")
+		c.fail(http.StatusMethodNotAllowed, "this command takes GET")
+	case cmd.post != post:
+		w.Header().Set("Allow", "POST")
+		c.fail(http.StatusMethodNotAllowed, "this command takes POST")
+	case cmd.serving && !s.isServing(0):
+		c.fail(0, strings.TrimSpace(notServing))
+	case cmd.auth && !s.mayAll(c):
+	case cmd.call != nil:
+		cmd.call(s, c)
+	default:
+		cmd.run(s, &c.object)
+	}
+	c.answer(s, w, cmd.names[0])
 }
+
+// short cuts what a client sent and gets back; JSON takes care of its characters.
+func short(text string) string { return text[:min(len(text), maxEcho)] }
 
 // object is a JSON object whose members keep their order.
 type object struct {
@@ -176,9 +202,9 @@ func (s *Server) adminEnv(o *object) {
 	}
 }
 
-func (s *Server) adminLeader(o *object) {
+func (s *Server) adminLeader(c *adminCall) {
 	if len(s.cfg.Members) == 0 {
-		o.put("error", "server is not initialized") // what ZooKeeper says when it is alone
+		c.fail(0, "server is not initialized") // what ZooKeeper says when it is alone
 		return
 	}
 	id := uint64(node.ServerOf(s.leader.Load()))
@@ -188,14 +214,14 @@ func (s *Server) adminLeader(o *object) {
 			addr = m.PeerAddr
 		}
 	}
-	o.put("is_leader", id == s.cfg.ID)
-	o.put("leader_id", id)
-	o.put("leader_ip", addr[:max(0, strings.LastIndexByte(addr, ':'))])
+	c.put("is_leader", id == s.cfg.ID)
+	c.put("leader_id", id)
+	c.put("leader_ip", addr[:max(0, strings.LastIndexByte(addr, ':'))])
 }
 
 func (s *Server) adminMonitor(o *object) {
 	for _, m := range s.monitor() {
-		o.put(m.name, m.value)
+		m.each(o.put)
 	}
 }
 
@@ -203,8 +229,12 @@ func (s *Server) adminSrvr(o *object) {
 	st, v := &s.stats, s.view()
 	low, avg, high := st.times()
 	var stats object
+	size := s.cfg.DirBytes()
 	stats.put("packets_sent", st.sent.Load())
 	stats.put("packets_received", st.received.Load())
+	stats.put("fsync_threshold_exceed_count", 0)
+	stats.put("client_response_stats", bufferStats(&st.replies))
+	stats.put("provider_null", false)
 	stats.put("avg_latency", avg)
 	stats.put("min_latency", low)
 	stats.put("max_latency", high)
@@ -213,29 +243,39 @@ func (s *Server) adminSrvr(o *object) {
 	stats.put("server_state", s.Mode())
 	stats.put("num_alive_client_connections", s.connCount.Load())
 	stats.put("auth_failed_count", st.authFails.Load())
-	stats.put("data_dir_size", s.cfg.DirBytes())
+	stats.put("data_dir_size", size)
+	stats.put("log_dir_size", size)
+	stats.put("non_mtlsremote_conn_count", 0)
+	stats.put("non_mtlslocal_conn_count", 0)
 	stats.put("uptime", s.now()/1e6)
 	o.put("version", s.fullVersion())
 	o.put("read_only", false)
 	o.put("server_stats", &stats)
+	o.put("client_response", bufferStats(&st.replies))
+	if s.Mode() == "leader" {
+		o.put("proposal_stats", bufferStats(&st.proposals))
+	}
 	o.put("node_count", v.nodes)
 }
 
 func (s *Server) adminStat(o *object) {
 	s.adminSrvr(o)
-	o.put("connections", s.connectionInfos(false))
-	o.put("secure_connections", []any{})
+	o.put("connections", s.connectionInfos(false, false))
+	o.put("secure_connections", s.connectionInfos(false, true))
 }
 
 func (s *Server) adminCons(o *object) {
-	o.put("connections", s.connectionInfos(true))
-	o.put("secure_connections", []any{})
+	o.put("connections", s.connectionInfos(true, false))
+	o.put("secure_connections", s.connectionInfos(true, true))
 }
 
-func (s *Server) connectionInfos(full bool) []*object {
+// connectionInfos is the connections of the ports with TLS, or of those without.
+func (s *Server) connectionInfos(full, secure bool) []*object {
 	infos := []*object{}
 	for _, c := range s.conns() {
-		infos = append(infos, c.info(full))
+		if (c.guard != nil) == secure {
+			infos = append(infos, c.info(full))
+		}
 	}
 	return infos
 }
@@ -253,7 +293,7 @@ func (c *conn) info(full bool) *object {
 	if !full {
 		return o
 	}
-	wall := func(ns int64) string { return c.srv.start.Add(time.Duration(ns)).UTC().Format(time.RFC3339Nano) }
+	wall := func(ns int64) int64 { return c.srv.start.Add(time.Duration(ns)).UnixMilli() }
 	o.put("session_id", c.session)
 	o.put("last_operation", lastName(st))
 	o.put("established", wall(c.acceptNs))
@@ -263,7 +303,7 @@ func (c *conn) info(full bool) *object {
 	o.put("last_response_time", wall(st.lastNs))
 	o.put("last_latency", st.lastLatNs/1e6)
 	o.put("min_latency", st.minLatNs/1e6)
-	o.put("avg_latency", float64(st.sumLatNs)/float64(max(1, st.answered))/1e6)
+	o.put("avg_latency", st.sumLatNs/max(1, st.answered)/1e6)
 	o.put("max_latency", st.maxLatNs/1e6)
 	return o
 }

@@ -48,14 +48,19 @@ func (s *Server) authenticate(c *conn, r *wire.AuthPacket) ([]zk.ID, error) {
 		if r.Auth == nil {
 			return nil, errNoCredentials
 		}
-		id := s.digestID(string(r.Auth))
-		ids := []zk.ID{{Scheme: schemeDigest, ID: id}}
-		if s.cfg.SuperDigest != "" && id == s.cfg.SuperDigest {
-			ids = append([]zk.ID{{Scheme: schemeSuper}}, ids...)
-		}
-		return ids, nil
+		return s.digestIdentities(string(r.Auth)), nil
 	}
 	return nil, errScheme
+}
+
+// digestIdentities is what "user:password" proves.
+func (s *Server) digestIdentities(userPassword string) []zk.ID {
+	id := s.digestID(userPassword)
+	ids := []zk.ID{{Scheme: schemeDigest, ID: id}}
+	if s.cfg.SuperDigest != "" && id == s.cfg.SuperDigest {
+		ids = append([]zk.ID{{Scheme: schemeSuper}}, ids...)
+	}
+	return ids
 }
 
 // digestID is the identity of "user:password": the user and a hash of the whole (DigestAuthenticationProvider.generateDigest).

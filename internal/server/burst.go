@@ -29,6 +29,7 @@ type run struct {
 	left     int // reads until the lock is let go
 	received int
 	reads    int
+	size     span // bytes of the replies to reads
 	enc      *encoder
 }
 
@@ -114,7 +115,9 @@ func (r *run) read(h *wire.RequestHeader, body []byte) error {
 		r.hold() // only this goroutine adds to the queue, so it is still empty
 	}
 	out := c.outLocked()
+	before := len(out.b)
 	out.b = c.execute(out.b, h.Type, h.Xid, body, c.auth)
+	r.size.add(int64(len(out.b) - before))
 	c.note(h.Type, h.Xid, r.startNs, 0)
 	r.reads++
 	r.left--
@@ -171,6 +174,7 @@ func (r *run) account() {
 	s.stats.received.Add(int64(r.received))
 	s.stats.sent.Add(int64(r.reads))
 	s.stats.reads.add(int64(r.reads), lat)
+	r.size.flush(&s.stats.replies)
 	if r.enc != nil {
 		s.encoders.Put(r.enc)
 	}

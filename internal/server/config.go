@@ -43,6 +43,7 @@ type Config struct {
 	WriteTimeout     time.Duration // 0: DefaultWriteTimeout
 	ElectionGrace    time.Duration // 0: DefaultElectionGrace
 	ReapInterval     time.Duration // 0: DefaultReapInterval
+	MaxReap          int           // container and TTL nodes that one look deletes (znode.container.maxPerMinute); 0: DefaultMaxReap
 
 	FourLetterWords []string // allowed commands, "*" for all; nil: DefaultFourLetterWords. srvr is always allowed
 	SuperDigest     string   // "user:base64" that makes its user a super user; "" none
@@ -55,6 +56,13 @@ type Config struct {
 	ClientAddr string // "host:port" where clients reach this server, announced to the ensemble; "" is not announced
 	DataDir    string // shown by conf and dirs
 	Version    string // of this program, shown by srvr and envi; "" is "dev"
+
+	CommandURL      string        // path of the admin port's commands (admin.commandURL); "": /commands
+	AdminInterval   time.Duration // shortest time between two snapshots over the admin port; 0: DefaultAdminInterval
+	NoAdminSnapshot bool          // the admin port's snapshot is switched off
+	NoRuntimeStats  bool          // /metrics leaves the process and its runtime out (metricsProvider.exportJvmInfo)
+	NoAdminRestore  bool          // its restore says that it is switched off
+	ConfigText      string        // the configuration file, shown by initial_configuration without its secrets; "" there was none
 
 	DirBytes func() int64 // size of DataDir, for conf and dirs; nil: 0
 	Log      *slog.Logger // nil: slog.Default()
@@ -82,6 +90,9 @@ func (c Config) withDefaults() Config {
 	def(&c.WriteTimeout, DefaultWriteTimeout)
 	def(&c.ElectionGrace, DefaultElectionGrace)
 	def(&c.ReapInterval, DefaultReapInterval)
+	def(&c.MaxReap, DefaultMaxReap)
+	def(&c.CommandURL, "/commands")
+	def(&c.AdminInterval, DefaultAdminInterval)
 	def(&c.Version, "dev")
 	def(&c.ID, 1)
 	if c.FourLetterWords == nil {

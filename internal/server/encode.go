@@ -98,6 +98,7 @@ func (c *conn) answerWrite(r *request, res *tree.Result) bool {
 		return false
 	}
 	out := c.outLocked()
+	before := len(out.b)
 	h := wire.ReplyHeader{Xid: r.xid, Zxid: res.Zxid, Err: res.Code}
 	if res.Code == zk.OK {
 		b, mark := wire.BeginFrame(out.b)
@@ -105,6 +106,7 @@ func (c *conn) answerWrite(r *request, res *tree.Result) bool {
 	} else {
 		out.b = wire.AppendHeaderFrame(out.b, &h)
 	}
+	c.srv.loop.reply.add(int64(len(out.b) - before))
 	if r.op == zk.OpCloseSession || res.Code == zk.ErrSessionExpired {
 		c.closeLocked()
 	}

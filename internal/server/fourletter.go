@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/user"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,10 +32,13 @@ var commands = map[string]struct {
 	"wchs": {(*Server).writeWchs, true},
 	"srst": {(*Server).writeSrst, true},
 	"crst": {(*Server).writeCrst, true},
+	"dump": {(*Server).writeDump, true},
+	"wchc": {(*Server).writeWchc, true},
+	"wchp": {(*Server).writeWchp, true},
+	"hash": {(*Server).writeHash, true},
+	"gtmk": {(*Server).writeTraceMask, false},
+	"stmk": {(*Server).writeTraceMask, false},
 }
-
-// notImplemented are ZooKeeper's other words. They are answered, so that their senders do not wait.
-var notImplemented = []string{"dump", "gtmk", "stmk", "wchc", "wchp", "hash"}
 
 const notServing = "This ZooKeeper instance is not currently serving requests\n"
 
@@ -44,7 +46,7 @@ const notServing = "This ZooKeeper instance is not currently serving requests\n"
 func fourLetterWord(b []byte) (string, bool) {
 	word := string(b)
 	_, known := commands[word]
-	return word, known || slices.Contains(notImplemented, word)
+	return word, known
 }
 
 // allowedWords is a whitelist as a set. srvr is always in it, as in ZooKeeper.
@@ -83,7 +85,7 @@ func (s *Server) Command(word string) []byte {
 	case !s.allowed[word]:
 		b.WriteString(word + " is not executed because it is not in the whitelist.\n")
 	case !known:
-		b.WriteString(word + " is not implemented by Gopherwood.\n")
+		b.WriteString(word + " is not a word that there is.\n")
 	case cmd.serving && !s.isServing(0):
 		b.WriteString(notServing)
 	default:
@@ -129,7 +131,7 @@ func (s *Server) writeStats(b *bytes.Buffer, clients bool) {
 		st.received.Load(), st.sent.Load(), s.connCount.Load(), s.outstanding.Load())
 	fmt.Fprintf(b, "Zxid: %s\nMode: %s\nNode count: %d\n", hex(v.zxid), s.Mode(), v.nodes)
 	if s.Mode() == "leader" {
-		b.WriteString("Proposal sizes last/min/max: -1/-1/-1\n")
+		b.WriteString("Proposal sizes last/min/max: " + s.proposalSizes() + "\n")
 	}
 }
 
@@ -244,22 +246,28 @@ func (s *Server) writeWchs(b *bytes.Buffer) {
 }
 
 func (s *Server) writeSrst(b *bytes.Buffer) {
-	s.stats.reset()
+	s.resetStats()
 	b.WriteString("Server stats reset.\n")
 }
 
 func (s *Server) writeCrst(b *bytes.Buffer) {
+	s.resetConnStats()
+	b.WriteString("Connection stats reset.\n")
+}
+
+func (s *Server) resetConnStats() {
 	for _, c := range s.conns() {
 		c.mu.Lock()
 		c.stats = connStats{}
 		c.mu.Unlock()
 	}
-	b.WriteString("Connection stats reset.\n")
 }
+
+func (s *Server) resetStats() { s.stats.reset() }
 
 func (s *Server) writeMntr(b *bytes.Buffer) {
 	for _, m := range s.monitor() {
-		fmt.Fprintf(b, "zk_%s\t%v\n", m.name, m.value)
+		m.each(func(name string, value any) { fmt.Fprintf(b, "zk_%s\t%v\n", name, value) })
 	}
 }
 
@@ -268,6 +276,14 @@ func (s *Server) writeEnvi(b *bytes.Buffer) {
 	for _, e := range s.environment() {
 		b.WriteString(e[0] + "=" + e[1] + "\n")
 	}
+}
+
+// osVersion is the kernel's release.
+func osVersion() string {
+	if b, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		return strings.TrimSpace(string(b))
+	}
+	return "<NA>"
 }
 
 // environment is what this process runs in, under the names that ZooKeeper's clients look for (Environment.list).
@@ -290,14 +306,20 @@ func (s *Server) environment() [][2]string {
 		{"host.name", or(os.Hostname())},
 		{"java.version", "<NA>"},
 		{"java.vendor", "<NA>"},
+		{"java.home", "<NA>"},
+		{"java.class.path", "<NA>"},
+		{"java.library.path", "<NA>"},
+		{"java.io.tmpdir", os.TempDir()},
+		{"java.compiler", "<NA>"},
 		{"go.version", runtime.Version()},
 		{"os.name", runtime.GOOS},
 		{"os.arch", runtime.GOARCH},
+		{"os.version", osVersion()},
 		{"user.name", name},
 		{"user.home", home},
 		{"user.dir", or(os.Getwd())},
-		{"jvm.memory.free", strconv.FormatUint((mem.HeapSys-mem.HeapInuse)/mb, 10) + "MB"},
-		{"jvm.memory.max", strconv.FormatUint(mem.Sys/mb, 10) + "MB"},
-		{"jvm.memory.total", strconv.FormatUint(mem.Sys/mb, 10) + "MB"},
+		{"os.memory.free", strconv.FormatUint((mem.HeapSys-mem.HeapInuse)/mb, 10) + "MB"},
+		{"os.memory.max", strconv.FormatUint(mem.Sys/mb, 10) + "MB"},
+		{"os.memory.total", strconv.FormatUint(mem.Sys/mb, 10) + "MB"},
 	}
 }

@@ -57,6 +57,7 @@ func (s *Server) inspect(c *conn, age, away time.Duration) {
 	case c.dead:
 		c.overdue = true
 	case c.state != stateOpen && age-time.Duration(c.acceptNs) > s.cfg.HandshakeTimeout:
+		c.srv.stats.lateHands.Add(1)
 		c.killLocked("it has not finished its handshake in time")
 	case c.movedNs.Load() != 0 && age-time.Duration(c.movedNs.Load()) > ms(c.timeoutMs):
 		c.killLocked(reasonQuiet) // nobody misses it

@@ -22,6 +22,7 @@ import (
 type leading struct {
 	leadership node.Leadership
 	live       *session.Liveness
+	lostNs     int64             // Server.now when there was no leader any more; 0: since the start
 	nowMs      int64             // of the last Tick
 	timeMs     int64             // stamp of the last command
 	fresh      bool              // no Tick since this server began to lead
@@ -45,6 +46,7 @@ func (l *leading) mine() bool { return l.leadership.Mine }
 func (s *Server) LeaderChanged(l node.Leadership) {
 	was := s.lead.leadership
 	s.lead.leadership = l
+	s.noteElection(was.Leader, l.Leader)
 	s.setLeader(l.Leader)
 	switch {
 	case l.Mine && (!was.Mine || was.Term != l.Term):
@@ -61,6 +63,17 @@ func (s *Server) LeaderChanged(l node.Leadership) {
 			level, msg = slog.LevelWarn, "there is no leader; writes wait until one is elected"
 		}
 		s.log.Log(context.Background(), level, msg, "term", l.Term, "leader", node.ServerOf(l.Leader))
+	}
+}
+
+// noteElection counts the times without a leader.
+func (s *Server) noteElection(was, now uint64) {
+	switch {
+	case now == 0 && was != 0:
+		s.stats.looked.Add(1)
+		s.lead.lostNs = s.now()
+	case now != 0 && was == 0:
+		s.stats.elections.add(1, time.Duration(s.now()-s.lead.lostNs))
 	}
 }
 
@@ -104,7 +117,7 @@ func (s *Server) Tick(nowMs int64) {
 
 // reap proposes to delete the container and TTL nodes that are due.
 func (s *Server) reap() {
-	paths := s.tree.Reapable(max(s.lead.nowMs, s.lead.timeMs), maxReapPerRound)
+	paths := s.tree.Reapable(max(s.lead.nowMs, s.lead.timeMs), s.cfg.MaxReap)
 	for part := range slices.Chunk(paths, maxReapPerCommand) {
 		cmd := tree.Command{Kind: tree.KindReap, Term: s.lead.leadership.Term}
 		for _, p := range part {

@@ -38,12 +38,15 @@ const (
 
 	// DefaultReapInterval is how often the leader looks for container and TTL nodes to delete (znode.container.checkIntervalMs).
 	DefaultReapInterval = time.Minute
+
+	// DefaultMaxReap bounds the nodes that one such look deletes (znode.container.maxPerMinute).
+	DefaultMaxReap = 10000
+
+	// DefaultAdminInterval: the admin port gives out one snapshot in this time (admin.rateLimiterIntervalInMS).
+	DefaultAdminInterval = 5 * time.Minute
 )
 
 const (
-	// maxReapPerRound bounds the nodes that one look deletes (znode.container.maxPerMinute).
-	maxReapPerRound = 10000
-
 	// maxExpirePerCommand and maxReapPerCommand bound one proposal of the leader.
 	maxExpirePerCommand = 4096
 	maxReapPerCommand   = 1024
@@ -92,6 +95,15 @@ const (
 
 	// maxAddressBytes bounds a member's announced client address.
 	maxAddressBytes = 512
+
+	// maxListed bounds the sessions, paths or watches that one answer of the admin port or of a word lists.
+	maxListed = 100_000
+
+	// maxEcho bounds what an answer of the admin port repeats of its request.
+	maxEcho = 128
+
+	// askLoopTimeout is how long such an answer waits for what only the loop goroutine knows.
+	askLoopTimeout = 2 * time.Second
 
 	// logBurst and logInterval: lines of one kind that clients can provoke, per interval; the rest is counted.
 	logBurst    = 10

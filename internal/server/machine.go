@@ -28,7 +28,27 @@ type loopState struct {
 	nowNs int64 // Server.now at the first Done of the batch; 0 before it
 
 	// of this batch, added to the counters at its end
-	sent, answered, writes int64
+	sent, answered, writes, eventBytes, applied int64
+	proposal                                    span // bytes of commands
+	reply                                       span // bytes of replies to writes
+}
+
+// span is the last, the smallest and the largest of some sizes; seen is how many there were.
+type span struct{ seen, last, low, high int64 }
+
+func (p *span) add(n int64) {
+	if p.seen++; p.seen == 1 || n < p.low {
+		p.low = n
+	}
+	p.last, p.high = n, max(p.high, n)
+}
+
+// flush hands the sizes to z and begins anew.
+func (p *span) flush(z *sizes) {
+	if p.seen > 0 {
+		z.add(p.last, p.low, p.high)
+		*p = span{}
+	}
 }
 
 // touch notes that c has something to be sent at the end of the batch.
@@ -70,7 +90,15 @@ func (s *Server) EndBatch() {
 	if l.answered > 0 {
 		s.outstanding.Add(-l.answered)
 	}
-	l.sent, l.answered, l.writes, l.nowNs = 0, 0, 0, 0
+	if l.applied > 0 {
+		s.stats.applied.Add(l.applied)
+		l.proposal.flush(&s.stats.proposals)
+		l.reply.flush(&s.stats.replies)
+	}
+	if l.eventBytes > 0 {
+		s.stats.eventBytes.Add(l.eventBytes)
+	}
+	l.sent, l.answered, l.writes, l.eventBytes, l.applied, l.nowNs = 0, 0, 0, 0, 0, 0
 	s.flushAll(dirty)
 	clear(dirty)
 	l.dirty = dirty[:0]
@@ -126,6 +154,8 @@ func (s *Server) Apply(c node.Command) any {
 	if err := cmd.Decode(c.Data); err != nil {
 		panic(fmt.Sprintf("server: entry %d of term %d holds a command that this version cannot read: %v", c.Index, c.Term, err))
 	}
+	s.loop.applied++
+	s.loop.proposal.add(int64(len(c.Data)))
 	s.tree.Apply(tree.Env{Index: c.Index, Term: c.Term, TimeMs: c.TimeMs, Origin: c.Origin}, cmd, res)
 	s.lead.timeMs = c.TimeMs
 	if len(res.Events) > 0 {
@@ -178,7 +208,10 @@ func (s *Server) ended(kind tree.Kind, closed []tree.ClosedSession) {
 }
 
 // View implements node.StateMachine.
-func (s *Server) View() (node.View, error) { return s.tree.View(), nil }
+func (s *Server) View() (node.View, error) {
+	v := s.tree.View()
+	return &notedView{View: v, s: s, taken: snapshotTaken{zxid: v.Zxid()}}, nil
+}
 
 // Restore implements node.StateMachine: the state jumps to that of a snapshot. Watches cannot tell what happened in between, so
 // the clients have to come back and arm them again.
@@ -186,6 +219,7 @@ func (s *Server) Restore(r io.Reader) error {
 	s.treeMu.Lock()
 	err := s.tree.Restore(r)
 	s.zxid.Store(s.tree.LastZxid())
+	s.lastSnapshot.Store(&snapshotTaken{zxid: s.tree.LastZxid(), at: time.Now()})
 	s.treeMu.Unlock()
 	if s.ready.Load() {
 		s.beginToCatchUp()

@@ -23,6 +23,10 @@ func (c collector) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range c.s.monitor() {
+		if v, ok := m.value.(summary); ok {
+			v.collect(ch, &m)
+			continue
+		}
 		v, ok := number(m.value)
 		if !ok {
 			continue
@@ -34,8 +38,6 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(m.name, m.help, nil, nil), kind, v)
 	}
 	st := &c.s.stats
-	summary(ch, "readlatency", "Time from a read to its reply, in ms.", &st.reads)
-	summary(ch, "updatelatency", "Time from a write to its reply, in ms.", &st.writes)
 	var total int64
 	for slot, info := range opTable {
 		if info.metric == "" {
@@ -49,12 +51,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("op_count_total", "Requests of all operations.", nil, nil), prometheus.CounterValue, float64(total))
 }
 
-func summary(ch chan<- prometheus.Metric, name, help string, l *latency) {
+// collect shows a summary, with the quantiles that ZooKeeper's Prometheus provider has.
+func (v summary) collect(ch chan<- prometheus.Metric, m *sample) {
 	q := make(map[float64]float64, len(quantiles))
-	for _, p := range quantiles {
-		q[p] = l.quantileMs(p)
+	if v.quantile != nil {
+		for _, p := range quantiles {
+			q[p] = v.quantile(p)
+		}
 	}
-	ch <- prometheus.MustNewConstSummary(prometheus.NewDesc(name, help, nil, nil), uint64(l.count.Load()), float64(l.sumNs.Load())/1e6, q)
+	ch <- prometheus.MustNewConstSummary(prometheus.NewDesc(m.name, m.help, nil, nil), uint64(v.count), v.sum, q)
 }
 
 // number is a sample's value as Prometheus wants it.
@@ -73,6 +78,9 @@ func number(v any) (float64, bool) {
 // metricsHandler is /metrics: the server's figures, the process's and the runtime's.
 func (s *Server) metricsHandler() http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collector{s}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(collector{s})
+	if !s.cfg.NoRuntimeStats {
+		r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{Registry: r})
 }

@@ -9,6 +9,7 @@ import (
 	"gopherwood/internal/node"
 	"gopherwood/internal/watch"
 	"gopherwood/replica"
+	"gopherwood/zk"
 )
 
 // view is what people ask of the tree, taken under one read lock.
@@ -52,7 +53,7 @@ func (s *Server) IsReady() bool { return s.isServing(0) && !s.draining.Load() }
 // sample is one figure of mntr.
 type sample struct {
 	name  string
-	value any // int64, int, float64 or string
+	value any // int64, int, float64, string or summary
 	kind  sampleKind
 	help  string
 }
@@ -103,7 +104,29 @@ func (s *Server) monitor() []sample {
 		{"reaped_nodes", st.reaped.Load(), counter, "Container and TTL znodes deleted because they were due."},
 		{"last_zxid", v.zxid, gauge, "Zxid of the last transaction that this server has applied."},
 	}
-	return append(all, s.quorum()...)
+	lastReply, minReply, maxReply := st.replies.get()
+	all = append(all,
+		sample{"last_client_response_size", lastReply, gauge, "Bytes of the last reply, -1 if there was none."},
+		sample{"min_client_response_size", minReply, gauge, "Bytes of the smallest reply."},
+		sample{"max_client_response_size", maxReply, gauge, "Bytes of the largest reply."},
+		sample{"commit_count", st.applied.Load(), counter, "Commands that this server has applied."},
+		sample{"proposal_count", st.applied.Load(), counter, "Commands that this server has applied."},
+		sample{"looking_count", st.looked.Load(), counter, "Times that no leader was known any more."},
+		sample{"sessionless_connections_expired", st.lateHands.Load(), counter, "Connections closed because they got no session in time."},
+		sample{"snapshot_error_count", st.snapErrors.Load(), counter, "Snapshots over the admin port that failed."},
+		sample{"snapshot_rate_limited_count", st.snapLimited.Load(), counter, "Snapshots over the admin port that were asked for too often."},
+		sample{"watch_bytes", st.eventBytes.Load(), counter, "Bytes of watch events sent to clients."},
+		sample{"readlatency", st.reads.summarized(), gauge, "Time from a read to its reply, in ms."},
+		sample{"updatelatency", st.writes.summarized(), gauge, "Time from a write to its reply, in ms."},
+		sample{"election_time", st.elections.basic(), gauge, "Time without a leader, in ms."},
+		sample{"snapshottime", st.snapshots.basic(), gauge, "Time to write a snapshot, in ms."},
+		sample{"fsynctime", st.syncs.basic(), gauge, "Time to write and sync a batch of the log, in ms."},
+		sample{"node_created_watch_count", st.fired[zk.EventNodeCreated].summarized(), gauge, "Watches that one creation has fired."},
+		sample{"node_deleted_watch_count", st.fired[zk.EventNodeDeleted].summarized(), gauge, "Watches that one deletion has fired."},
+		sample{"node_changed_watch_count", st.fired[zk.EventNodeDataChanged].summarized(), gauge, "Watches that one change has fired."},
+		sample{"node_children_watch_count", st.fired[zk.EventNodeChildrenChanged].summarized(), gauge, "Watches that one change of a child list has fired."},
+	)
+	return withNever(append(all, s.quorum()...))
 }
 
 // quorum is the figures that come from the replica.
@@ -119,14 +142,22 @@ func (s *Server) quorum() []sample {
 		{"raft_applied_index", int64(st.Applied), gauge, "Raft index up to which this server has applied the log."},
 		{"raft_log_bytes", st.LogBytes, gauge, "Bytes of log since the last snapshot."},
 	}
+	if len(s.cfg.Members) > 0 {
+		all = append(all, sample{"peer_state", s.peerState(), text, ""},
+			sample{"synced_observers", syncedObservers(&st), gauge, "Observers that have what the leader has committed, or nearly."})
+	}
 	if s.Mode() != "leader" {
 		return all
 	}
 	known, synced := followers(&st)
+	lastSize, minSize, maxSize := s.stats.proposals.get()
 	return append(all,
 		sample{"learners", known, gauge, "Other members."},
 		sample{"synced_followers", synced, gauge, "Other members that have what the leader has committed, or nearly."},
-		sample{"synced_observers", 0, gauge, "Observers that do."},
+		sample{"synced_non_voting_followers", 0, gauge, "Always 0: a follower without a vote is an observer."},
+		sample{"last_proposal_size", lastSize, gauge, "Bytes of the last command, -1 if there was none."},
+		sample{"min_proposal_size", minSize, gauge, "Bytes of the smallest command."},
+		sample{"max_proposal_size", maxSize, gauge, "Bytes of the largest command."},
 		sample{"pending_syncs", 0, gauge, "Always 0: a sync does not wait at the leader."},
 		sample{"leader_uptime", s.leadingFor().Milliseconds(), gauge, "Time since this server began to lead, in ms."},
 	)
@@ -139,6 +170,30 @@ func voters(st *replica.Status) (n int) {
 		}
 	}
 	return n
+}
+
+// syncedObservers counts the learners that keep up, as far as this server knows.
+func syncedObservers(st *replica.Status) (n int) {
+	for _, m := range st.Members {
+		if m.Learner && m.Active && m.Match+syncedLag >= st.Commit {
+			n++
+		}
+	}
+	return n
+}
+
+// peerState is the server's role and phase as ZooKeeper's QuorumPeer shows them.
+func (s *Server) peerState() string {
+	mode := s.Mode()
+	switch mode {
+	case "looking":
+		return mode + " - election"
+	case "leader":
+		return "leading - broadcast"
+	case "observer":
+		return "observing - broadcast"
+	}
+	return "following - broadcast"
 }
 
 // syncedLag is how many entries a follower may be behind and still count as synced.

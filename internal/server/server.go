@@ -75,6 +75,7 @@ type Server struct {
 	outstanding   atomic.Int64 // requests proposed or queued
 	connCount     atomic.Int64
 	tlsHandshakes atomic.Int64 // under way
+	lastSnapshot  atomic.Pointer[snapshotTaken]
 	stats         stats
 
 	requests   sync.Pool // *request
@@ -90,6 +91,8 @@ type Server struct {
 	house house // owned by the housekeeper
 
 	awayMu sync.Mutex // writers of awaySinceNs
+
+	snapshotGate adminGate
 
 	mu sync.Mutex
 	// guarded by mu

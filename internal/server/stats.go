@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"sync/atomic"
 	"time"
+
+	"gopherwood/zk"
 )
 
 // stats are a server's counters. Each is added to once per burst or batch, not per request.
@@ -21,6 +23,20 @@ type stats struct {
 	expired     atomic.Int64 // sessions that this server's commands expired
 	reaped      atomic.Int64 // container and TTL nodes, likewise
 
+	applied     atomic.Int64 // commands
+	looked      atomic.Int64 // times that the leader was lost
+	lateHands   atomic.Int64 // connections whose handshake took too long
+	snapErrors  atomic.Int64 // of the admin port's snapshots
+	snapLimited atomic.Int64
+	eventBytes  atomic.Int64
+	elections   latency                                      // times without a leader
+	snapshots   latency                                      // times to write a snapshot
+	syncs       latency                                      // times to write and sync a batch of the log
+	fired       [int(zk.EventNodeChildrenChanged) + 1]spread // connections told, by event type
+
+	replies   sizes // of single replies
+	proposals sizes // of the commands that this server has applied
+
 	reads  latency
 	writes latency
 
@@ -33,6 +49,61 @@ func (s *stats) reset() {
 	s.sent.Store(0)
 	s.reads.reset()
 	s.writes.reset()
+	s.replies.reset()
+}
+
+// sizes is the last, the smallest and the largest of some sizes in bytes. One goroutine at a time adds, or several whose
+// "last" does not matter; any reads.
+type sizes struct {
+	last, low, high atomic.Int64 // plus one; 0: none
+}
+
+// add takes in sizes of which these are the last, the smallest and the largest.
+func (z *sizes) add(last, low, high int64) {
+	z.last.Store(last + 1)
+	if old := z.low.Load(); old == 0 || low+1 < old {
+		z.low.Store(low + 1)
+	}
+	if old := z.high.Load(); high+1 > old {
+		z.high.Store(high + 1)
+	}
+}
+
+// get is -1 for what there is none of, as ZooKeeper's BufferStats has it.
+func (z *sizes) get() (last, low, high int64) {
+	return z.last.Load() - 1, z.low.Load() - 1, z.high.Load() - 1
+}
+
+func (z *sizes) reset() {
+	z.last.Store(0)
+	z.low.Store(0)
+	z.high.Store(0)
+}
+
+// spread is the extremes and the sum of some numbers. One goroutine adds; any reads.
+type spread struct {
+	count, sum, low, high atomic.Int64
+}
+
+func (p *spread) add(n int64) {
+	if p.count.Add(1) == 1 || n < p.low.Load() {
+		p.low.Store(n)
+	}
+	if n > p.high.Load() {
+		p.high.Store(n)
+	}
+	p.sum.Add(n)
+}
+
+func (p *spread) summarized() summary {
+	return summary{count: p.count.Load(), sum: float64(p.sum.Load()), low: float64(p.low.Load()), high: float64(p.high.Load())}
+}
+
+// basic is a latency without quantiles, in ms.
+func (l *latency) basic() summary {
+	v := l.summarized()
+	v.quantile = nil
+	return v
 }
 
 // times is the latency of all requests, in ms.

@@ -121,6 +121,7 @@ func (s *Server) fire(events []tree.Event) {
 		if len(told) == 0 {
 			continue
 		}
+		s.stats.fired[ev.Type].add(int64(len(told)))
 		s.loop.event = wire.AppendEventFrame(s.loop.event[:0], ev.Zxid, &wire.WatcherEvent{Type: ev.Type, State: zk.StateSyncConnected, Path: ev.Path})
 		for _, c := range told {
 			c.event(ev, s.loop.event)
@@ -160,6 +161,7 @@ func (c *conn) event(ev *tree.Event, frame []byte) {
 	c.newEventBytes += len(frame)
 	c.stats.sent++
 	c.srv.loop.sent++
+	c.srv.loop.eventBytes += int64(len(frame))
 	if c.newEventBytes+c.eventBytes > c.srv.cfg.MaxOutBytes {
 		c.killLocked("it does not read its watch events")
 		return

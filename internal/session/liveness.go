@@ -109,6 +109,15 @@ func (l *Liveness) Touch(id int64) {
 	}
 }
 
+// Walk yields every session and when it is due, in no particular order, until yield returns false.
+func (l *Liveness) Walk(yield func(id, dueMs int64) bool) {
+	for i := range l.sessions {
+		if e := &l.sessions[i]; e.timeoutMs > 0 && !yield(e.id, e.dueMs) {
+			return
+		}
+	}
+}
+
 // Remove forgets a session that was closed or has expired.
 func (l *Liveness) Remove(id int64) {
 	i, ok := l.byID[id]

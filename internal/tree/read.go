@@ -121,6 +121,21 @@ func (t *Tree) readable(path string, perm zk.Perms, auth []zk.ID) (*record, zk.C
 // CanRead says whether auth may read a node with the ACL of an Event. Ask before the next Apply.
 func (t *Tree) CanRead(acl uint32, auth []zk.ID) bool { return t.allowed(acl, zk.PermRead, auth) }
 
+// Permits says whether auth has all of perms on a node; false if there is no such node.
+func (t *Tree) Permits(path string, perms zk.Perms, auth []zk.ID) bool {
+	id := t.find(path)
+	if id == 0 {
+		return false
+	}
+	acl := t.nodes.at(id).acl
+	for p := zk.Perms(1); p <= perms; p <<= 1 {
+		if perms&p != 0 && !t.allowed(acl, p, auth) {
+			return false
+		}
+	}
+	return true
+}
+
 // WatchState is what setWatches compares with the zxid that a client has seen.
 func (t *Tree) WatchState(path string) (czxid, mzxid, pzxid int64, exists bool) {
 	id := t.find(path)

@@ -55,12 +55,25 @@ var keys = map[string]setter{
 	"quorumListenOnAllIPs":            boolean(func(c *Config, on bool) { c.QuorumOnAllIPs = on }),
 	"dynamicConfigFile":               text(func(c *Config) *string { return &c.dynamicConfigFile }),
 
-	"admin.idleTimeout":          number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.AdminIdleMs = n }),
-	"clientPortListenBacklog":    number(-1, math.MaxInt32, "of connections, -1 for the default", func(c *Config, n int64) { c.Backlog = int(max(0, n)) }),
-	"clientTcpKeepAlive":         boolean(func(c *Config, on bool) { c.KeepAlive = on }),
-	"datadir.autocreate":         boolean(func(c *Config, on bool) { c.DataDirMustExist = !on }),
-	"nio.sessionlessCnxnTimeout": number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.HandshakeMs = n }),
-	"snapSizeLimitInKb":          number(-1, math.MaxInt32, "of KiB, -1 for the default", func(c *Config, n int64) { c.SnapshotBytes = max(0, n) << 10 }),
+	"admin.commandURL": func(c *Config, v string) string {
+		v = strings.TrimRight(v, "/")
+		if !strings.HasPrefix(v, "/") || strings.ContainsAny(v, "{} \t?#%") || strings.Contains(v, "//") {
+			return "is not a path for the admin port's commands; give one such as /commands"
+		}
+		c.AdminURL = v
+		return ""
+	},
+	"admin.rateLimiterIntervalInMS": number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.AdminIntervalMs = n }),
+	"admin.restore.enabled":         boolean(func(c *Config, on bool) { c.NoAdminRestore = !on }),
+	"admin.snapshot.enabled":        boolean(func(c *Config, on bool) { c.NoAdminSnapshot = !on }),
+	"metricsProvider.exportJvmInfo": boolean(func(c *Config, on bool) { c.NoRuntimeMetrics = !on }),
+	"znode.container.maxPerMinute":  number(1, math.MaxInt32, "of nodes", func(c *Config, n int64) { c.ReapPerMinute = int(n) }),
+	"admin.idleTimeout":             number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.AdminIdleMs = n }),
+	"clientPortListenBacklog":       number(-1, math.MaxInt32, "of connections, -1 for the default", func(c *Config, n int64) { c.Backlog = int(max(0, n)) }),
+	"clientTcpKeepAlive":            boolean(func(c *Config, on bool) { c.KeepAlive = on }),
+	"datadir.autocreate":            boolean(func(c *Config, on bool) { c.DataDirMustExist = !on }),
+	"nio.sessionlessCnxnTimeout":    number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.HandshakeMs = n }),
+	"snapSizeLimitInKb":             number(-1, math.MaxInt32, "of KiB, -1 for the default", func(c *Config, n int64) { c.SnapshotBytes = max(0, n) << 10 }),
 
 	"admin.forceHttps":       refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
 	"admin.needClientAuth":   refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),

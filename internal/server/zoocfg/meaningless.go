@@ -155,10 +155,6 @@ var pending = map[string]bool{
 	"IPAuthenticationProvider.usexforwardedfor":        true,
 	"SASLAuthenticationProvider.superPassword":         true,
 	"X509AuthenticationProvider.superUser":             true,
-	"admin.commandURL":                                 true,
-	"admin.rateLimiterIntervalInMS":                    true,
-	"admin.restore.enabled":                            true,
-	"admin.snapshot.enabled":                           true,
 	"allowSaslFailedClients":                           true,
 	"audit.enable":                                     true,
 	"audit.impl.class":                                 true,
@@ -192,7 +188,6 @@ var pending = map[string]bool{
 	"letAnySaslUserDoX":                                true,
 	"localSessionsEnabled":                             true,
 	"localSessionsUpgradingEnabled":                    true,
-	"metricsProvider.exportJvmInfo":                    true,
 	"multiAddress.enabled":                             true,
 	"netty.server.earlyDropSecureConnectionHandshakes": true,
 	"netty.server.outstandingHandshake.limit":          true,
@@ -212,7 +207,6 @@ var pending = map[string]bool{
 	"standaloneEnabled":                                true,
 	"superUser":                                        true,
 	"throttled_op_wait_time":                           true,
-	"znode.container.maxPerMinute":                     true,
 	"znode.container.maxNeverUsedIntervalMs":           true,
 }
 

@@ -59,6 +59,13 @@ type Config struct {
 	MetricsAddress    string
 	QuorumOnAllIPs    bool
 	AdminIdleMs       int64
+	AdminURL          string // path of the admin port's commands
+	AdminIntervalMs   int64  // shortest time between two snapshots over it
+	NoAdminSnapshot   bool
+	NoAdminRestore    bool
+	NoRuntimeMetrics  bool     // /metrics without the figures of the process and its runtime
+	ReapPerMinute     int      // container and TTL nodes
+	Text              string   // of the file itself
 	Backlog           int      // of connections that wait to be accepted; 0: the system's
 	KeepAlive         bool     // TCP keep-alive on clients' connections
 	DataDirMustExist  bool     // it is not made if it is missing
@@ -109,6 +116,9 @@ func (c *Config) read(path string, dynamic bool) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return &Error{File: path, Text: fmt.Sprintf("the configuration file cannot be read (%v); give the path of a zoo.cfg", cause(err))}
+	}
+	if !dynamic {
+		c.Text = string(text)
 	}
 	for _, p := range properties(string(text)) {
 		if bad := c.set(p, dynamic); bad != "" {

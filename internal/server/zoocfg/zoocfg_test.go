@@ -67,6 +67,12 @@ admin.serverPort=9090
 admin.serverAddress=localhost
 quorumListenOnAllIPs=true
 admin.idleTimeout=1000
+admin.commandURL=/zk/commands/
+admin.rateLimiterIntervalInMS=5
+admin.restore.enabled=false
+admin.snapshot.enabled=false
+metricsProvider.exportJvmInfo=false
+znode.container.maxPerMinute=7
 clientPortListenBacklog=128
 clientTcpKeepAlive=true
 datadir.autocreate=false
@@ -76,7 +82,8 @@ secret.knob=1
 peerType=participant
 `, Config{ClientAddress: "127.0.0.1", MinSessionMs: 3000, MaxSessionMs: 60000, MaxClientCnxns: 60, MaxCnxns: 1000, MaxFrame: 2 << 20,
 			Whitelist: []string{"stat", "ruok", "*"}, SuperDigest: "super:abc=", ReapMs: 1000, AdminDisabled: true, AdminPort: 9090,
-			AdminAddress: "localhost", QuorumOnAllIPs: true, AdminIdleMs: 1000, Backlog: 128, KeepAlive: true, DataDirMustExist: true, HandshakeMs: 3000,
+			AdminAddress: "localhost", QuorumOnAllIPs: true, AdminIdleMs: 1000, AdminURL: "/zk/commands", AdminIntervalMs: 5,
+			NoAdminRestore: true, NoAdminSnapshot: true, NoRuntimeMetrics: true, ReapPerMinute: 7, Backlog: 128, KeepAlive: true, DataDirMustExist: true, HandshakeMs: 3000,
 			SnapshotBytes: 1 << 20, Unknown: []string{"secret.knob"}}},
 		{"an empty whitelist, default timeouts", "4lw.commands.whitelist=\nminSessionTimeout=-1", Config{Whitelist: []string{}}},
 	} {
@@ -85,7 +92,7 @@ peerType=participant
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tc.want, *got, cmpopts.IgnoreFields(Config{}, "DataDir", "dynamicConfigFile"), cmpopts.IgnoreUnexported(Config{})); diff != "" {
+			if diff := cmp.Diff(tc.want, *got, cmpopts.IgnoreFields(Config{}, "DataDir", "Text", "dynamicConfigFile"), cmpopts.IgnoreUnexported(Config{})); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -95,31 +102,34 @@ peerType=participant
 // TestMistakes: one sentence that names the key and the fix.
 func TestMistakes(t *testing.T) {
 	for text, want := range map[string]string{
-		"tickTime=fast":               ":1: tickTime=fast is not a number in milliseconds, such as 2000; give one from 1 to 107374182",
-		"\ntickTime=0":                ":2: tickTime=0 is not a number in milliseconds, such as 2000; give one from 1 to 107374182",
-		"clientPort=99999":            ":1: clientPort=99999 is not a port; give a number from 1 to 65535",
-		"jute.maxbuffer=50000000":     ":1: jute.maxbuffer=50000000 is not a number of bytes; give one from 1024 to 4128768",
-		"dataDir=":                    ":1: dataDir= is empty; give a value or remove it",
-		"dataDir /\ndataDir=":         ":2: dataDir= is empty; give a value or remove it",
-		"secureClientPort=2281":       ":1: secureClientPort=2281 asks for TLS, which this server does not have yet; remove it and give clientPort",
-		"sslQuorum=true":              ":1: sslQuorum=true asks for TLS between servers, which they do not have yet; remove it",
-		"quorum.auth.enableSasl=true": ":1: quorum.auth.enableSasl=true asks for SASL between servers, which they do not have; remove it",
-		"admin.enableServer=yes":      ":1: admin.enableServer=yes is neither true nor false; give one of them",
+		"tickTime=fast":                                  ":1: tickTime=fast is not a number in milliseconds, such as 2000; give one from 1 to 107374182",
+		"\ntickTime=0":                                   ":2: tickTime=0 is not a number in milliseconds, such as 2000; give one from 1 to 107374182",
+		"clientPort=99999":                               ":1: clientPort=99999 is not a port; give a number from 1 to 65535",
+		"jute.maxbuffer=50000000":                        ":1: jute.maxbuffer=50000000 is not a number of bytes; give one from 1024 to 4128768",
+		"dataDir=":                                       ":1: dataDir= is empty; give a value or remove it",
+		"dataDir /\ndataDir=":                            ":2: dataDir= is empty; give a value or remove it",
+		"secureClientPort=2281":                          ":1: secureClientPort=2281 asks for TLS, which this server does not have yet; remove it and give clientPort",
+		"sslQuorum=true":                                 ":1: sslQuorum=true asks for TLS between servers, which they do not have yet; remove it",
+		"quorum.auth.enableSasl=true":                    ":1: quorum.auth.enableSasl=true asks for SASL between servers, which they do not have; remove it",
+		"admin.commandURL=commands":                      ":1: admin.commandURL=commands is not a path for the admin port's commands; give one such as /commands",
+		"admin.commandURL=/":                             ":1: admin.commandURL=/ is not a path for the admin port's commands; give one such as /commands",
+		"admin.forceHttps=true":                          ":1: admin.forceHttps=true asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port",
+		"admin.enableServer=yes":                         ":1: admin.enableServer=yes is neither true nor false; give one of them",
 		"minSessionTimeout=9000\nmaxSessionTimeout=8000": ": minSessionTimeout=9000 is above maxSessionTimeout=8000; lower the first or raise the second",
-		"group.1=1:2":                                ":1: group.1 asks for a hierarchical quorum, which there is none of here; remove all group and weight lines",
-		"server.0=h:2888:3888":                       ":1: server.0=h:2888:3888 has no number from 1 to 255 behind the dot; the form is server.N=host:2888:3888;2181",
-		"server.x=h:1:2":                             ":1: server.x=h:1:2 has no number from 1 to 255 behind the dot; the form is server.N=host:2888:3888;2181",
-		"server.1=h":                                 ":1: server.1=h has no host and port; the form is server.N=host:2888:3888;2181",
-		"server.1=:2888:3888":                        ":1: server.1=:2888:3888 has no host and port; the form is server.N=host:2888:3888;2181",
-		"server.1=h:28x:3888":                        `:1: server.1=h:28x:3888 has "28x" where a port from 1 to 65535 belongs; the form is server.N=host:2888:3888;2181`,
-		"server.1=h:1:2:king":                        ":1: server.1=h:1:2:king has a role that is neither participant nor observer; the form is server.N=host:2888:3888;2181",
-		"server.1=h:1:2:observer":                    ":1: server.1=h:1:2:observer is an observer, which there are none of yet; make it a participant or remove the line",
-		"server.1=h:1:2:3":                           ":1: server.1=h:1:2:3 has too many ports; the form is server.N=host:2888:3888;2181",
-		"server.1=h:1:2;x":                           ":1: server.1=h:1:2;x has no client port behind the semicolon; the form is server.N=host:2888:3888;2181",
-		"server.1=a:1:2|b:1:2":                       ":1: server.1=a:1:2|b:1:2 has several addresses, of which only one is used here; the form is server.N=host:2888:3888;2181",
-		"server.1=h:1:2\nserver.1=i:1:2":             ": server.1 is there twice; every server has one line",
-		"server.1=h:1:2\nserver.2=h:1:3":             ": server.1 and server.2 have the same address h:1; every server has its own",
-		"DigestAuthenticationProvider.superDigest=x": ":1: DigestAuthenticationProvider.superDigest=x is not user:hash; make it with DigestAuthenticationProvider",
+		"group.1=1:2":                                    ":1: group.1 asks for a hierarchical quorum, which there is none of here; remove all group and weight lines",
+		"server.0=h:2888:3888":                           ":1: server.0=h:2888:3888 has no number from 1 to 255 behind the dot; the form is server.N=host:2888:3888;2181",
+		"server.x=h:1:2":                                 ":1: server.x=h:1:2 has no number from 1 to 255 behind the dot; the form is server.N=host:2888:3888;2181",
+		"server.1=h":                                     ":1: server.1=h has no host and port; the form is server.N=host:2888:3888;2181",
+		"server.1=:2888:3888":                            ":1: server.1=:2888:3888 has no host and port; the form is server.N=host:2888:3888;2181",
+		"server.1=h:28x:3888":                            `:1: server.1=h:28x:3888 has "28x" where a port from 1 to 65535 belongs; the form is server.N=host:2888:3888;2181`,
+		"server.1=h:1:2:king":                            ":1: server.1=h:1:2:king has a role that is neither participant nor observer; the form is server.N=host:2888:3888;2181",
+		"server.1=h:1:2:observer":                        ":1: server.1=h:1:2:observer is an observer, which there are none of yet; make it a participant or remove the line",
+		"server.1=h:1:2:3":                               ":1: server.1=h:1:2:3 has too many ports; the form is server.N=host:2888:3888;2181",
+		"server.1=h:1:2;x":                               ":1: server.1=h:1:2;x has no client port behind the semicolon; the form is server.N=host:2888:3888;2181",
+		"server.1=a:1:2|b:1:2":                           ":1: server.1=a:1:2|b:1:2 has several addresses, of which only one is used here; the form is server.N=host:2888:3888;2181",
+		"server.1=h:1:2\nserver.1=i:1:2":                 ": server.1 is there twice; every server has one line",
+		"server.1=h:1:2\nserver.2=h:1:3":                 ": server.1 and server.2 have the same address h:1; every server has its own",
+		"DigestAuthenticationProvider.superDigest=x":     ":1: DigestAuthenticationProvider.superDigest=x is not user:hash; make it with DigestAuthenticationProvider",
 	} {
 		file := write(t, text)
 		_, err := Load(file)
