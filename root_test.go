@@ -30,6 +30,7 @@ const lattice = `
 7 proofs    internal/fakezk  internal/sim  internal/certs/certtest
 7 proofs    e2e  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/internal/raw
 
+may internal/server  internal/server/zoocfg
 may e2e/internal/load  e2e/internal/raw
 may e2e  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/internal/raw
 `

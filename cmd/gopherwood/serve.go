@@ -164,6 +164,9 @@ func (s *settings) replicaConfig(log *slog.Logger) replica.Config {
 		c.Peers = map[uint16]string{}
 		for _, m := range s.members {
 			c.Peers[uint16(m.ID)] = m.PeerAddr
+			if m.Observer {
+				c.Observers = append(c.Observers, uint16(m.ID))
+			}
 		}
 		if _, port, err := net.SplitHostPort(s.self().PeerAddr); err == nil && s.file.QuorumOnAllIPs && c.Listen == "" {
 			c.Listen = ":" + port

@@ -42,6 +42,7 @@ type settings struct {
 	maxMs      int32
 	perIP      int
 	buffered   bool
+	reconfig   bool
 	pprof      bool
 	logLevel   string
 	logFormat  string
@@ -56,7 +57,7 @@ type settings struct {
 func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.config, "config", "", "a ZooKeeper configuration file, zoo.cfg; other flags win over it")
 	f.Uint64Var(&s.id, "id", 0, "this server's number in the ensemble, 1 to 255 (default: the file myid)")
-	f.StringVar(&s.peers, "peers", "", "all servers of the ensemble, this one too, as 1=host:2888,2=host:2888; add ;2181 behind one for its clients' port")
+	f.StringVar(&s.peers, "peers", "", "all servers of the ensemble, this one too, as 1=host:2888,2=host:2888; add :observer behind one that never votes, ;2181 for its clients' port")
 	f.StringVar(&s.dataDir, "data-dir", defaultDataDir, "directory for the log and the snapshots")
 	f.StringVar(&s.listen, "client-address", "", "interface on which clients are served (default: all)")
 	f.IntVar(&s.clientPort, "client-port", defaultClientPort, "port for clients")
@@ -69,6 +70,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.Int32Var(&s.maxMs, "max-session-timeout-ms", 0, "longest session timeout (default: twenty ticks)")
 	f.IntVar(&s.perIP, "max-client-cnxns", 0, "connections from one address; 0 for no limit")
 	f.BoolVar(&s.buffered, "buffered-log", false, "write the log through the page cache, with an fdatasync per batch, rather than past it")
+	f.BoolVar(&s.reconfig, "reconfig", false, "let clients that may write /zookeeper/config change the ensemble (reconfigEnabled)")
 	f.BoolVar(&s.pprof, "pprof", false, "serve profiles of this process under /debug/pprof on the admin port")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
@@ -86,6 +88,7 @@ func (s *settings) resolve() error {
 		s.file = file
 	}
 	s.takeFile()
+	s.reconfig = s.reconfig || s.file.ReconfigEnabled && !s.given("reconfig")
 	if err := s.resolveMembers(); err != nil {
 		return err
 	}
@@ -128,7 +131,7 @@ func (s *settings) resolveMembers() error {
 		s.members = members
 	} else {
 		for _, f := range s.file.Servers {
-			m := server.Member{ID: f.ID, PeerAddr: f.PeerAddr(), ClientAddr: f.ClientAddr()}
+			m := server.Member{ID: f.ID, PeerAddr: f.PeerAddr(), ClientAddr: f.ClientAddr(), Observer: f.Observer || s.file.Observer && f.ID == s.id}
 			if f.ElectPort != 0 {
 				m.ElectPort = strconv.Itoa(f.ElectPort)
 			}
@@ -146,6 +149,8 @@ func (s *settings) resolveMembers() error {
 		return usagef("--peers needs --id as well: which of %s is this server", s.numbers())
 	case s.id == 0:
 		return usagef("%s is missing; write this server's number into it, one of %s, or give --id", filepath.Join(s.dataDir, "myid"), s.numbers())
+	case !slices.ContainsFunc(s.members, func(m server.Member) bool { return !m.Observer }):
+		return usagef("all of the servers %s are observers; at least one has to vote", s.numbers())
 	case s.self() == nil:
 		return usagef("this server's number %d is not among the servers %s; correct --id (or myid) or add the server", s.id, s.numbers())
 	}
@@ -169,7 +174,7 @@ func (s *settings) self() *server.Member {
 	return &s.members[i]
 }
 
-// parsePeers reads "1=host:port,2=host:port;clientPort".
+// parsePeers reads "1=host:port,2=host:port;clientPort,3=host:port:observer".
 func parsePeers(text string) ([]server.Member, error) {
 	byID := map[uint64]server.Member{}
 	for part := range strings.SplitSeq(text, ",") {
@@ -179,6 +184,7 @@ func parsePeers(text string) ([]server.Member, error) {
 			return nil, usagef("--peers: %q is not number=host:port with a number from 1 to 255", part)
 		}
 		peer, client, _ := strings.Cut(addr, ";")
+		peer, observer := strings.CutSuffix(peer, ":observer")
 		if !strings.Contains(strings.TrimPrefix(peer, "["), ":") {
 			peer = net.JoinHostPort(peer, strconv.Itoa(defaultPeerPort))
 		}
@@ -195,7 +201,7 @@ func parsePeers(text string) ([]server.Member, error) {
 		if _, twice := byID[id]; twice {
 			return nil, usagef("--peers: server %d is there twice", id)
 		}
-		byID[id] = server.Member{ID: id, PeerAddr: peer, ClientAddr: client}
+		byID[id] = server.Member{ID: id, PeerAddr: peer, ClientAddr: client, Observer: observer}
 	}
 	var members []server.Member
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
@@ -294,6 +300,7 @@ func (s *settings) serverConfig(port int, log *slog.Logger) server.Config {
 		ReapInterval: time.Duration(f.ReapMs) * time.Millisecond, FourLetterWords: f.Whitelist, SuperDigest: f.SuperDigest,
 		HandshakeTimeout: time.Duration(f.HandshakeMs) * time.Millisecond,
 		ClientAddr:       s.clientAddr(port), DataDir: s.dataDir, DirBytes: func() int64 { return dirBytes(s.dataDir) },
+		Reconfig: s.reconfig, StandaloneOff: f.StandaloneOff,
 		Version: buildVersion().Version, Log: log,
 	}
 }

@@ -68,9 +68,9 @@ type MessageHandler interface {
 }
 
 // MembersObserver is implemented by a state machine that wants to know who the members are: at the start, after each change, and after a snapshot. The
-// slice is not to be changed or kept.
+// slice is not to be changed or kept. joint is true while one set of voters takes over from another.
 type MembersObserver interface {
-	MembersChanged(members []peer.Member)
+	MembersChanged(members []peer.Member, joint bool)
 }
 
 // Digester is implemented by a state machine that can say in one number what its state is.

@@ -335,7 +335,7 @@ func (n *Node) ToMember(to uint64, data []byte) {
 func (n *Node) TellMembers() {
 	n.host.MembersChanged(n.state.members)
 	if n.watcher != nil {
-		n.watcher.MembersChanged(n.state.members)
+		n.watcher.MembersChanged(n.state.members, len(n.confState.GetVotersOutgoing()) > 0)
 	}
 }
 

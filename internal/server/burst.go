@@ -89,6 +89,8 @@ func (r *run) request(frame []byte) error {
 			return r.sasl(&h, body)
 		}
 		return r.auth(&h, body)
+	case classReconfig:
+		return r.reconfig(&h, body)
 	}
 	c.srv.noisy.info("answered an operation that is not implemented, and closed the connection", "client", c, "type", int32(h.Type))
 	r.decided(&h, zk.ErrUnimplemented, lastReply)

@@ -44,6 +44,10 @@ type Config struct {
 	ElectionGrace    time.Duration // 0: DefaultElectionGrace
 	ReapInterval     time.Duration // 0: DefaultReapInterval
 	MaxReap          int           // container and TTL nodes that one look deletes (znode.container.maxPerMinute); 0: DefaultMaxReap
+	ReconfigTimeout  time.Duration // 0: DefaultReconfigTimeout
+
+	Reconfig      bool // clients may change the ensemble (reconfigEnabled)
+	StandaloneOff bool // a reconfig may leave one voter alone (standaloneEnabled=false)
 
 	FourLetterWords []string // allowed commands, "*" for all; nil: DefaultFourLetterWords. srvr is always allowed
 	SuperDigest     string   // "user:base64" that makes its user a super user; "" none
@@ -93,6 +97,7 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxReap, DefaultMaxReap)
 	def(&c.CommandURL, "/commands")
 	def(&c.AdminInterval, DefaultAdminInterval)
+	def(&c.ReconfigTimeout, DefaultReconfigTimeout)
 	def(&c.Version, "dev")
 	def(&c.ID, 1)
 	if c.FourLetterWords == nil {

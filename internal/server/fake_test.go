@@ -278,6 +278,20 @@ func (m *member) TryPropose(data []byte, w node.Waiter) error { return m.Propose
 func (m *member) Barrier(w node.Waiter)                       { m.add(proposal{from: m, w: w}) }
 func (m *member) Origin() uint64                              { return node.MakeID(uint16(m.id), 99) }
 
+func (m *member) BeginReconfigure(_ []replica.Member, done func(error)) {
+	m.add(proposal{call: func() { done(replica.ErrNotLeader) }})
+}
+
+func (m *member) ToMember(to uint64, data []byte) {
+	m.add(proposal{call: func() {
+		for _, o := range m.members {
+			if uint16(o.id) == node.ServerOf(to) {
+				o.server.Message(node.MakeID(uint16(m.id), 1), data)
+			}
+		}
+	}})
+}
+
 func (m *member) ToLeader(data []byte) {
 	m.add(proposal{call: func() {
 		for _, to := range m.members {

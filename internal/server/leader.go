@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"log/slog"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"gopherwood/internal/node"
 	"gopherwood/internal/session"
 	"gopherwood/internal/tree"
+	"gopherwood/replica"
 	"gopherwood/zk"
 )
 
@@ -32,6 +32,13 @@ type leading struct {
 	configMs   int64             // when to look at /zookeeper/config again
 	proposed   bool              // a KindConfig is under way
 	due        []int64
+
+	// On every server: the members without guests, and whether one set of voters is taking over from another.
+	members []replica.Member
+	joint   bool
+	// On the leader: the change that is being made, and the lines that it asked for.
+	job   *reconfigJob
+	asked ensembleLines
 }
 
 // configWaitMs: a new leader waits so long for all members to say their client addresses before it writes what it knows.
@@ -54,6 +61,7 @@ func (s *Server) LeaderChanged(l node.Leadership) {
 		s.lead.begin(s)
 	case !l.Mine && was.Mine:
 		s.lead.live.Follow()
+		s.lead.job, s.lead.asked = nil, nil
 		s.leadingSince.Store(0)
 	}
 	if l.Leader != was.Leader && uint64(node.ServerOf(l.Leader)) != s.cfg.ID {
@@ -141,24 +149,14 @@ func (s *Server) publishConfig() {
 		return
 	}
 	old, _, _ := s.tree.Get(configPath, superAuth)
-	known, version := parseConfig(string(old))
-	for _, m := range s.cfg.Members {
-		if m.ClientAddr != "" {
-			known[m.ID] = m.ClientAddr
-		}
-	}
-	maps.Copy(known, l.addrs)
-	missing := 0
-	for _, m := range s.cfg.Members {
-		if known[m.ID] == "" {
-			missing++
-		}
-	}
-	if missing > 0 && l.nowMs-l.sinceMs < configWaitMs {
+	was, version := parseLines(string(old))
+	lines, missing := s.present(was)
+	if missing > 0 && l.nowMs-l.sinceMs < configWaitMs && l.job == nil {
 		return
 	}
-	body := configLines(s.cfg.Members, known)
+	body := lines.String()
 	if strings.HasPrefix(string(old), body+versionKey) {
+		s.settleReconfig()
 		return
 	}
 	l.proposed = true
@@ -175,60 +173,15 @@ var superAuth = []zk.ID{{Scheme: schemeSuper}}
 type configDone Server
 
 // Done implements node.Waiter.
-func (s *configDone) Done(any, error) { s.lead.proposed = false }
+func (s *configDone) Done(any, error) {
+	s.lead.proposed = false
+	s.lead.configMs = s.lead.nowMs // look at once whether it is as it should be now
+}
 
 const (
 	configPath = "/zookeeper/config"
 	versionKey = "version="
 )
-
-// configLines is the members as ZooKeeper writes them (QuorumMaj.toString).
-func configLines(members []Member, clientAddrs map[uint64]string) string {
-	var b strings.Builder
-	for _, m := range slices.SortedFunc(slices.Values(members), func(a, b Member) int { return int(a.ID) - int(b.ID) }) {
-		role := "participant"
-		if m.Observer {
-			role = "observer"
-		}
-		b.WriteString("server." + strconv.FormatUint(m.ID, 10) + "=" + m.PeerAddr + ":" + m.electPort() + ":" + role)
-		if addr := clientAddrs[m.ID]; addr != "" {
-			b.WriteString(";" + addr)
-		}
-		b.WriteByte('\n')
-	}
-	return b.String()
-}
-
-// electPort is the second port of a member's line. There is none here, but ZooKeeper's classes, which Curator reads the
-// line with, want one that differs from the first (QuorumServer.initializeWithAddressString).
-func (m *Member) electPort() string {
-	if m.ElectPort != "" {
-		return m.ElectPort
-	}
-	const usual = 3888 - 2888
-	port, _ := strconv.Atoi(m.PeerAddr[strings.LastIndexByte(m.PeerAddr, ':')+1:]) // 0 if it has none
-	if port += usual; port > 65535 {
-		port -= 2 * usual
-	}
-	return strconv.Itoa(port)
-}
-
-// parseConfig reads back the client addresses and the version that configLines wrote.
-func parseConfig(data string) (addrs map[uint64]string, version int64) {
-	addrs = make(map[uint64]string)
-	for line := range strings.Lines(data) {
-		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
-		if key == strings.TrimSuffix(versionKey, "=") {
-			version, _ = strconv.ParseInt(value, 16, 64) // 0 if it is none
-			continue
-		}
-		id, err := strconv.ParseUint(strings.TrimPrefix(key, "server."), 10, 64)
-		if _, addr, ok := strings.Cut(value, ";"); ok && err == nil {
-			addrs[id] = addr
-		}
-	}
-	return addrs, version
-}
 
 // leadingFor is how long this server has led; 0 if it does not.
 func (s *Server) leadingFor() time.Duration {

@@ -36,6 +36,10 @@ const (
 	// wait, since an election takes less.
 	DefaultElectionGrace = 3 * time.Second
 
+	// DefaultReconfigTimeout bounds the wait for a reconfig, and reconfigRetry is how often the leader is asked meanwhile.
+	DefaultReconfigTimeout = 20 * time.Second
+	reconfigRetry          = 100 * time.Millisecond
+
 	// DefaultReapInterval is how often the leader looks for container and TTL nodes to delete (znode.container.checkIntervalMs).
 	DefaultReapInterval = time.Minute
 

@@ -234,10 +234,11 @@ func (s *Server) Restore(r io.Reader) error {
 func (s *Server) Digest() uint64 { return s.tree.Digest() }
 
 var (
-	_ node.StateMachine   = (*Server)(nil)
-	_ node.Batcher        = (*Server)(nil)
-	_ node.LeaderObserver = (*Server)(nil)
-	_ node.Ticker         = (*Server)(nil)
-	_ node.MessageHandler = (*Server)(nil)
-	_ node.Digester       = (*Server)(nil)
+	_ node.StateMachine    = (*Server)(nil)
+	_ node.Batcher         = (*Server)(nil)
+	_ node.LeaderObserver  = (*Server)(nil)
+	_ node.MembersObserver = (*Server)(nil)
+	_ node.Ticker          = (*Server)(nil)
+	_ node.MessageHandler  = (*Server)(nil)
+	_ node.Digester        = (*Server)(nil)
 )

@@ -6,11 +6,12 @@ import "gopherwood/zk"
 type class uint8
 
 const (
-	classUnknown class = iota // answered UNIMPLEMENTED, then closed
-	classWrite                // proposed; answered when it was applied here
-	classRead                 // executed here, under the tree's lock
-	classSync                 // answered when this server has caught up
-	classAuth                 // changes the connection at once
+	classUnknown  class = iota // answered UNIMPLEMENTED, then closed
+	classWrite                 // proposed; answered when it was applied here
+	classRead                  // executed here, under the tree's lock
+	classSync                  // answered when this server has caught up
+	classAuth                  // changes the connection at once
+	classReconfig              // answered when the leader has changed the ensemble
 )
 
 // opInfo is what the server knows of an operation: its class, its name in cons (FinalRequestProcessor's lastOp) and in metrics.
@@ -23,7 +24,7 @@ type opInfo struct {
 // opSlots is the length of a table of all operations by slotOf.
 const opSlots = 128
 
-// opTable has the operations that clients may send, by slotOf. check alone and reconfig are not among them.
+// opTable has the operations that clients may send, by slotOf. check alone is not among them.
 var opTable = [opSlots]opInfo{
 	zk.OpCreate:               {classWrite, "CREA", "create"},
 	zk.OpDelete:               {classWrite, "DELE", "delete"},
@@ -34,6 +35,7 @@ var opTable = [opSlots]opInfo{
 	zk.OpSetACL:               {classWrite, "SETA", "set_acl"},
 	zk.OpGetChildren:          {classRead, "GETC", "get_children"},
 	zk.OpSync:                 {classSync, "SYNC", "sync"},
+	zk.OpReconfig:             {classReconfig, "RECO", "reconfig"},
 	zk.OpPing:                 {classRead, "PING", "ping"},
 	zk.OpGetChildren2:         {classRead, "GETC", "get_children2"},
 	zk.OpMulti:                {classWrite, "MULT", "multi"},

@@ -10,6 +10,7 @@ import (
 //
 //	| 1 | session int64 …     sessions that were heard from since the last one; at most maxReportIDs
 //	| 2 | address             where clients reach the sender
+//	| 3, 4 |                  see reconfig.go
 //
 // Numbers are little endian. A datagram that is lost is made up for by the next: clients ping three times per timeout.
 const (
@@ -17,13 +18,22 @@ const (
 	reportAddress  = 2
 )
 
-// Message implements node.MessageHandler: a datagram has come. Only the leader cares.
+// Message implements node.MessageHandler: a datagram has come.
 func (s *Server) Message(from uint64, data []byte) {
-	if !s.lead.mine() || len(data) == 0 {
+	if len(data) == 0 {
 		return
 	}
 	kind, data := data[0], data[1:]
+	switch {
+	case kind == reportOutcome:
+		s.gotOutcome(data)
+		return
+	case !s.lead.mine(): // the rest is for the leader
+		return
+	}
 	switch kind {
+	case reportReconfig:
+		s.askedToReconfig(from, data)
 	case reportSessions:
 		for n := 0; len(data) >= 8 && n < maxReportIDs; n++ {
 			s.lead.live.Touch(int64(binary.LittleEndian.Uint64(data)))

@@ -28,6 +28,10 @@ type Replicator interface {
 	TryPropose(data []byte, w node.Waiter) error
 	// Barrier tells w when this server has applied everything that was committed before the call.
 	Barrier(w node.Waiter)
+	// BeginReconfigure makes target the ensemble; done is told on the loop goroutine whether the change is under way.
+	BeginReconfigure(target []replica.Member, done func(error))
+	// ToMember sends a datagram to another server's Server.Message, best effort; data becomes the replica's.
+	ToMember(to uint64, data []byte)
 	// ToLeader sends a datagram to the leader's Server.Message, best effort; data becomes the replica's.
 	ToLeader(data []byte)
 	// Origin is what node.Command.Origin says of this server's own commands.
@@ -101,6 +105,7 @@ type Server struct {
 	slots     []*conn // by handle
 	freeSlots []watch.Handle
 	sessions  map[int64]*conn
+	reconfigs reconfigs
 	perIP     map[netip.Addr]int
 }
 

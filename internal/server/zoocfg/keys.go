@@ -1,6 +1,7 @@
 package zoocfg
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -74,6 +75,10 @@ var keys = map[string]setter{
 	"datadir.autocreate":            boolean(func(c *Config, on bool) { c.DataDirMustExist = !on }),
 	"nio.sessionlessCnxnTimeout":    number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.HandshakeMs = n }),
 	"snapSizeLimitInKb":             number(-1, math.MaxInt32, "of KiB, -1 for the default", func(c *Config, n int64) { c.SnapshotBytes = max(0, n) << 10 }),
+	"reconfigEnabled":               boolean(func(c *Config, on bool) { c.ReconfigEnabled = on }),
+	"standaloneEnabled":             boolean(func(c *Config, on bool) { c.StandaloneOff = !on }),
+	"readonlymode.enabled":          boolean(func(c *Config, on bool) { c.ReadOnlyMode = on }),
+	"peerType":                      setPeerType,
 
 	"admin.forceHttps":       refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
 	"admin.needClientAuth":   refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
@@ -85,7 +90,6 @@ var keys = map[string]setter{
 		"asks for SASL, which this server does not have yet; remove it, and protect nodes with digest ACLs"),
 	"enforce.auth.enabled": refusedIf("true", "asks for authentication of every client, which this server does not have yet; remove it"),
 	"skipACL":              refusedIf("yes", "asks for no access control, which this server does not offer; remove it"),
-	"peerType":             refusedIf("observer", "asks for an observer, which this server cannot be yet; make it a participant"),
 }
 
 // set takes a line into account, or says in a sentence what is wrong with it.
@@ -162,6 +166,18 @@ func boolean(take func(*Config, bool)) setter {
 
 func refused(why string) setter { return func(*Config, string) string { return why } }
 
+// setPeerType reads what this server itself is.
+func setPeerType(c *Config, v string) string {
+	switch strings.ToLower(v) {
+	case "observer":
+		c.Observer = true
+	case "participant":
+	default:
+		return "is neither participant nor observer"
+	}
+	return ""
+}
+
 // refusedIf refuses one value; with others the key means nothing.
 func refusedIf(value, why string) setter {
 	return func(_ *Config, v string) string {
@@ -179,45 +195,55 @@ func parsePort(v string) (int, bool) {
 
 // setServer reads a server.N line.
 func (c *Config) setServer(p property, number string) (bad string) {
-	const form = "; the form is server.N=host:2888:3888;2181"
-	sentence := func(what string) string { return fmt.Sprintf("%s=%s %s%s", p.key, p.value, what, form) }
-	id, err := strconv.ParseUint(number, 10, 64)
-	if err != nil || id < 1 || id > 255 {
-		return sentence("has no number from 1 to 255 behind the dot")
+	s, err := ParseServer(number, p.value)
+	if err != nil {
+		return fmt.Sprintf("%s=%s %v; the form is server.N=host:2888:3888;2181", p.key, p.value, err)
 	}
-	peer, client, hasClient := strings.Cut(p.value, ";")
+	c.Servers = append(c.Servers, s)
+	return ""
+}
+
+// ParseServer reads what follows "server." in a server.N line, as a file or a reconfig request has it. The error is the rest of a sentence that begins
+// with the line.
+func ParseServer(number, value string) (Server, error) {
+	id, err := strconv.ParseUint(strings.TrimSpace(number), 10, 64)
+	if err != nil || id < 1 || id > 255 {
+		return Server{}, errors.New("has no number from 1 to 255 behind the dot")
+	}
+	peer, client, hasClient := strings.Cut(value, ";")
 	if strings.Contains(peer, "|") {
-		return sentence("has several addresses, of which only one is used here")
+		return Server{}, errors.New("has several addresses, of which only one is used here")
 	}
 	s := Server{ID: id}
 	rest, ok := "", false
 	if s.Host, rest, ok = cutHost(strings.TrimSpace(peer)); !ok {
-		return sentence("has no host and port")
+		return Server{}, errors.New("has no host and port")
 	}
 	parts := strings.Split(rest, ":")
 	if last := parts[len(parts)-1]; len(parts) > 1 && !isDigits(last) {
-		if role := strings.ToLower(last); role == "observer" {
-			return fmt.Sprintf("%s=%s is an observer, which there are none of yet; make it a participant or remove the line", p.key, p.value)
-		} else if role != "participant" {
-			return sentence("has a role that is neither participant nor observer")
+		switch strings.ToLower(last) {
+		case "observer":
+			s.Observer = true
+		case "participant":
+		default:
+			return Server{}, errors.New("has a role that is neither participant nor observer")
 		}
 		parts = parts[:len(parts)-1]
 	}
 	if len(parts) > 2 {
-		return sentence("has too many ports")
+		return Server{}, errors.New("has too many ports")
 	}
 	for i, dst := range []*int{&s.PeerPort, &s.ElectPort}[:len(parts)] {
 		if *dst, ok = parsePort(parts[i]); !ok {
-			return sentence(fmt.Sprintf("has %q where a port from 1 to 65535 belongs", parts[i]))
+			return Server{}, fmt.Errorf("has %q where a port from 1 to 65535 belongs", parts[i])
 		}
 	}
 	if hasClient {
 		if what := s.setClient(strings.TrimSpace(client)); what != "" {
-			return sentence(what)
+			return Server{}, errors.New(what)
 		}
 	}
-	c.Servers = append(c.Servers, s)
-	return ""
+	return s, nil
 }
 
 func (s *Server) setClient(addr string) (bad string) {

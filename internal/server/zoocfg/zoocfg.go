@@ -19,6 +19,7 @@ type Server struct {
 	ElectPort  int    // 0: not given
 	ClientHost string // "" or a wildcard: not given
 	ClientPort int    // 0: not given
+	Observer   bool
 }
 
 // PeerAddr is "host:port" on which the members talk to each other.
@@ -63,11 +64,15 @@ type Config struct {
 	AdminIntervalMs   int64  // shortest time between two snapshots over it
 	NoAdminSnapshot   bool
 	NoAdminRestore    bool
-	NoRuntimeMetrics  bool     // /metrics without the figures of the process and its runtime
-	ReapPerMinute     int      // container and TTL nodes
-	Text              string   // of the file itself
-	Backlog           int      // of connections that wait to be accepted; 0: the system's
-	KeepAlive         bool     // TCP keep-alive on clients' connections
+	NoRuntimeMetrics  bool   // /metrics without the figures of the process and its runtime
+	ReapPerMinute     int    // container and TTL nodes
+	Text              string // of the file itself
+	Backlog           int    // of connections that wait to be accepted; 0: the system's
+	KeepAlive         bool   // TCP keep-alive on clients' connections
+	ReconfigEnabled   bool
+	StandaloneOff     bool     // standaloneEnabled=false: a reconfig may leave one voter alone
+	ReadOnlyMode      bool     // readonlymode.enabled
+	Observer          bool     // peerType
 	DataDirMustExist  bool     // it is not made if it is missing
 	HandshakeMs       int64    // for a connection to get its session
 	SnapshotBytes     int64    // log that makes a new snapshot

@@ -123,7 +123,6 @@ func TestMistakes(t *testing.T) {
 		"server.1=:2888:3888":                            ":1: server.1=:2888:3888 has no host and port; the form is server.N=host:2888:3888;2181",
 		"server.1=h:28x:3888":                            `:1: server.1=h:28x:3888 has "28x" where a port from 1 to 65535 belongs; the form is server.N=host:2888:3888;2181`,
 		"server.1=h:1:2:king":                            ":1: server.1=h:1:2:king has a role that is neither participant nor observer; the form is server.N=host:2888:3888;2181",
-		"server.1=h:1:2:observer":                        ":1: server.1=h:1:2:observer is an observer, which there are none of yet; make it a participant or remove the line",
 		"server.1=h:1:2:3":                               ":1: server.1=h:1:2:3 has too many ports; the form is server.N=host:2888:3888;2181",
 		"server.1=h:1:2;x":                               ":1: server.1=h:1:2;x has no client port behind the semicolon; the form is server.N=host:2888:3888;2181",
 		"server.1=a:1:2|b:1:2":                           ":1: server.1=a:1:2|b:1:2 has several addresses, of which only one is used here; the form is server.N=host:2888:3888;2181",
