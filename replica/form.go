@@ -26,7 +26,7 @@ import (
 //     voters. It never voted, since it would have written that it had started;
 //   - a peer belongs to an ensemble formed without it: this is a replacement for a lost disk. It asks to join, and the leader adds it as
 //     a learner and later swaps it for its predecessor;
-//   - no peer belongs to any, and ALL that vote have answered: the incarnations make the ensemble, the same wherever it is
+//   - no peer belongs to any, and ALL that vote have answered and name the same voters: the incarnations make the ensemble, the same wherever it is
 //     computed. An observer waits until it is formed, and joins. A majority is not enough here: the servers that are missing might be the ones that hold the data.
 
 // identify reads who this server is, or makes it up.
@@ -190,8 +190,13 @@ func (r *Replica) probe() {
 func (r *Replica) waitsFor(known map[uint16]peer.Probe) {
 	var missing []string
 	for _, server := range slices.Sorted(maps.Keys(r.cfg.Peers)) {
-		if _, ok := known[server]; !ok && server != r.cfg.ServerID && !r.cfg.observes(server) {
+		if server == r.cfg.ServerID || r.cfg.observes(server) {
+			continue
+		}
+		if p, ok := known[server]; !ok {
 			missing = append(missing, fmt.Sprintf("%d (%s)", server, r.cfg.Peers[server]))
+		} else if p.ClusterID == 0 && !r.agrees(&p) {
+			missing = append(missing, fmt.Sprintf("%d (%s), whose list of servers differs from this one's", server, r.cfg.Peers[server]))
 		}
 	}
 	if len(missing) == 0 {
@@ -210,7 +215,7 @@ func (r *Replica) decide(known map[uint16]peer.Probe) (bool, error) {
 	for _, server := range slices.Sorted(maps.Keys(known)) {
 		p := known[server]
 		if p.ClusterID == 0 {
-			if !r.cfg.observes(server) {
+			if _, listed := r.cfg.Peers[server]; listed && !r.cfg.observes(server) && r.agrees(&p) {
 				fresh = append(fresh, p.RaftID)
 			}
 			continue

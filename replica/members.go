@@ -26,12 +26,36 @@ func (r *Replica) peers() map[uint16]string {
 	return all
 }
 
-// introduction is what this server's probes say of members: those who formed its ensemble, or before that itself, so that it can be answered.
+// introduction is what this server's probes say of members: those who formed its ensemble; before that, with whom it would form one, and where it
+// is itself, so that it can be answered.
 func (r *Replica) introduction() []peer.Member {
 	if r.identity.formed() {
 		return membersOf(r.identity.Bootstrap)
 	}
-	return []peer.Member{{ServerID: r.cfg.ServerID, RaftID: r.identity.RaftID, PeerAddr: r.cfg.Peers[r.cfg.ServerID]}}
+	var members []peer.Member
+	for _, server := range slices.Sorted(maps.Keys(r.cfg.Peers)) {
+		m := peer.Member{ServerID: server, Observer: r.cfg.observes(server)}
+		if server == r.cfg.ServerID {
+			m.RaftID, m.PeerAddr = r.identity.RaftID, r.cfg.Peers[server]
+		}
+		members = append(members, m)
+	}
+	return members
+}
+
+// agrees says whether a server that has no ensemble yet would form one with the same servers as this one.
+func (r *Replica) agrees(p *peer.Probe) bool {
+	voters := 0
+	for _, m := range p.Members {
+		if m.Observer {
+			continue
+		}
+		if _, ok := r.cfg.Peers[m.ServerID]; !ok || r.cfg.observes(m.ServerID) {
+			return false
+		}
+		voters++
+	}
+	return voters == r.cfg.voters()
 }
 
 // meet notes where a server says it is, if nobody has said so before. It is called on the transport's goroutines.

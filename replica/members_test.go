@@ -130,3 +130,25 @@ func TestEnsembleFormsWithoutItsObservers(t *testing.T) {
 	three.wantSum(5, 1)
 	three.waitRole("learner")
 }
+
+// Servers whose lists differ form nothing together: one with a longer list waits until the others have formed theirs, and joins.
+func TestListsThatDifferFormNoEnsemble(t *testing.T) {
+	proto := ensemble(t, 3)
+	for _, s := range proto {
+		s.r.Close()
+	}
+	var servers []*server
+	for _, s := range proto {
+		servers = append(servers, &server{t: t, id: s.id, dir: filepath.Join(t.TempDir(), fmt.Sprint("again", s.id)), peers: s.peers})
+	}
+	four := newcomer(t, servers, 4)
+	four.start()
+	servers[0].start()
+	servers[1].start()
+	servers[2].start()
+	four.add(3)
+	for _, s := range append(servers, four) {
+		s.wantSum(3, 1)
+	}
+	four.waitRole("learner")
+}

@@ -19,6 +19,10 @@ type Options struct {
 	Target Target
 	// Servers is how many; 0 means 1. One is a standalone server.
 	Servers int
+	// Joiners is how many of the servers, the last ones, the others do not list: they know the others and themselves.
+	Joiners int
+	// Observers is how many of the servers, the last ones before the joiners, are configured as observers.
+	Observers int
 	// TickMs is zoo.cfg's tickTime in ms; 0 means 500, so that session timeouts of 1 to 10 s can be had.
 	TickMs int
 	// ReapMs is how often containers and expired TTL nodes are looked for, in ms; 0 means 500.
@@ -131,8 +135,16 @@ func (e *Ensemble) config(s *Server, o Options) string {
 		fmt.Fprintln(&b, line)
 	}
 	if len(e.Servers) > 1 {
-		for _, m := range e.Servers {
-			fmt.Fprintf(&b, "server.%d=%s:%d:%d;%s:%d\n", m.ID, m.Host, m.PeerPort, m.ElectionPort, m.Host, m.ClientPort)
+		for i, m := range e.Servers {
+			role := "participant"
+			switch {
+			case i >= len(e.Servers)-o.Joiners && m != s:
+				continue
+			case i >= len(e.Servers)-o.Joiners:
+			case i >= len(e.Servers)-o.Joiners-o.Observers:
+				role = "observer"
+			}
+			fmt.Fprintf(&b, "server.%d=%s\n", m.ID, m.Line(role))
 		}
 	}
 	for _, line := range o.Config {

@@ -38,6 +38,11 @@ type Server struct {
 // Addr is where clients connect.
 func (s *Server) Addr() string { return fmt.Sprintf("%s:%d", s.Host, s.ClientPort) }
 
+// Line is what stands behind server.N= for it.
+func (s *Server) Line(role string) string {
+	return fmt.Sprintf("%s:%d:%d:%s;%s:%d", s.Host, s.PeerPort, s.ElectionPort, role, s.Host, s.ClientPort)
+}
+
 // AdminURL is the base of the admin HTTP, without a trailing slash.
 func (s *Server) AdminURL() string { return fmt.Sprintf("http://%s:%d", s.Host, s.AdminPort) }
 

@@ -1,0 +1,121 @@
+package e2e
+
+import (
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"gopherwood/e2e/internal/ensemble"
+)
+
+// reconfigurable are the lines of zoo.cfg with which ZooKeeper's shell can change the ensemble, as the super user.
+func reconfigurable() []string {
+	digest := sha1.Sum([]byte("super:secret"))
+	return []string{"reconfigEnabled=true", "zookeeper.DigestAuthenticationProvider.superDigest=super:" + base64.StdEncoding.EncodeToString(digest[:])}
+}
+
+// typed runs commands in one shell and looks for a pattern in what each prints.
+func typed(t *testing.T, connect string, commands ...[2]string) {
+	t.Helper()
+	sh := startShell(t, connect)
+	for _, c := range commands {
+		out, err := sh.run(c[0])
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", c[0], err, out)
+		}
+		if !shellPattern(c[1], "").MatchString(out) {
+			t.Errorf("%s: printed\n%s\nwant %s", c[0], out, c[1])
+		}
+	}
+}
+
+// TestReconfig: three servers become five and three again, the leader among those that leave, through ZooKeeper's own shell and under load. No client of the
+// servers that stay may notice.
+func TestReconfig(t *testing.T) {
+	need(t)
+	if target() == ensemble.ZooKeeper {
+		t.Skip("ZooKeeper hangs up on every client when its leader leaves")
+	}
+	e := ensemble.Start(t, ensemble.Options{Target: target(), Servers: 5, Joiners: 2, Config: reconfigurable()})
+	four, five := e.Servers[3], e.Servers[4]
+	add := func(s *ensemble.Server) string {
+		return fmt.Sprintf("reconfig -add server.%d=%s", s.ID, s.Line("participant"))
+	}
+	leader, err := e.Leader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stay []string
+	for _, s := range e.Servers[:3] {
+		if s != leader {
+			stay = append(stay, s.Addr())
+		}
+	}
+	r := startLoad(t, "/reconfig", stay)
+	start := time.Now()
+	typed(t, stay[0],
+		[2]string{add(four), `(?i)insufficient permission|NoAuth|Authentication is not valid`},
+		[2]string{"addauth digest super:secret", ``},
+		[2]string{"config", fmt.Sprintf(`server\.3=%s:participant`, strings.Split(e.Servers[2].Line("participant"), ":participant")[0])},
+		[2]string{"reconfig -add server.9=127.0.0.1:1:2;3", `(?i)no quorum`},
+		[2]string{"reconfig -add server.9=nonsense", `(?i)wrong arguments|bad arguments|Arguments are not valid|BadArguments`},
+		[2]string{"reconfig -v 777 -remove 3", `(?i)version`},
+		[2]string{add(four), fmt.Sprintf(`(?s)Committed new configuration.*server\.4=.*participant.*version=`)},
+		[2]string{add(five), fmt.Sprintf(`(?s)Committed new configuration.*server\.4=.*server\.5=.*version=`)},
+	)
+	for _, s := range []*ensemble.Server{four, five} {
+		if mode, err := s.WaitServing(t.Context()); err != nil || mode != "follower" {
+			t.Errorf("server %d is a %s (%v), want a follower", s.ID, mode, err)
+		}
+	}
+	grown := time.Since(start)
+	typed(t, stay[0],
+		[2]string{"addauth digest super:secret", ``},
+		[2]string{fmt.Sprintf("reconfig -remove %d,%d", leader.ID, four.ID), fmt.Sprintf(`(?s)Committed new configuration.*server\.5=.*version=`)},
+	)
+	now, err := e.Leader()
+	if err != nil || now == leader || now == four {
+		t.Errorf("server %d leads (%v), want one of those that stayed", now.ID, err)
+	}
+	time.Sleep(time.Second) // a while in the new ensemble
+	r.stop.Store(true)
+	waitLoad(t, r)
+	for i, err := range r.errs {
+		if err != nil {
+			t.Errorf("client %d of %s: %v", i, r.clients[i].Addr, err)
+		}
+	}
+	t.Logf("FIGURE reconfig: 3 became 5 within %v and 3 again, %d writes were acknowledged, no request failed", grown.Round(time.Millisecond), r.acked())
+	for _, addr := range append(stay, five.Addr()) {
+		r.verify(t, addr)
+	}
+}
+
+// TestObservers: two servers that vote and one that observes; the observer serves and passes writes on, and does not count when a server dies.
+func TestObservers(t *testing.T) {
+	need(t)
+	e := ensemble.Start(t, ensemble.Options{Target: target(), Servers: 4, Observers: 1})
+	o := e.Servers[3]
+	if mode, err := o.WaitServing(t.Context()); err != nil || mode != "observer" {
+		t.Errorf("server 4 is a %s (%v), want an observer", mode, err)
+	}
+	r := startLoad(t, "/observed", []string{o.Addr()})
+	time.Sleep(time.Second)
+	r.stop.Store(true)
+	waitLoad(t, r)
+	for i, err := range r.errs {
+		if err != nil {
+			t.Errorf("client %d: %v", i, err)
+		}
+	}
+	if err := e.CatchUp(); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range e.Servers {
+		r.verify(t, s.Addr())
+	}
+	typed(t, e.Servers[0].Addr(), [2]string{"config", `server\.4=.*:observer`})
+}
