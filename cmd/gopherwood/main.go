@@ -42,7 +42,7 @@ func newRootCmd() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServeCmd(), newDevCmd())
+	root.AddCommand(newServeCmd(), newDevCmd(), newSASLUserCmd())
 	root.AddCommand(shellCommands()...)
 	root.AddCommand(newBenchCmd(), newVersionCmd())
 	return root

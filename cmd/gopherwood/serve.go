@@ -79,12 +79,18 @@ func (s *settings) serve(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
+	security, err := s.security(log)
+	if err != nil {
+		return err
+	}
 	clients, err := s.listenClients("client-port", "clientPort", s.listen, s.clientPort)
 	if err != nil {
 		return err
 	}
 	port := clients.Addr().(*net.TCPAddr).Port
-	srv, err := server.New(s.serverConfig(port, log))
+	config := s.serverConfig(port, log)
+	config.Security = security
+	srv, err := server.New(config)
 	if err != nil {
 		clients.Close()
 		return usageError{err}

@@ -46,6 +46,7 @@ type settings struct {
 	pprof      bool
 	logLevel   string
 	logFormat  string
+	identities identities
 
 	given   func(flag string) bool
 	file    *zoocfg.Config
@@ -74,6 +75,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.BoolVar(&s.pprof, "pprof", false, "serve profiles of this process under /debug/pprof on the admin port")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
+	s.identities.flags(f)
 	s.given = f.Changed
 }
 

@@ -120,7 +120,7 @@ func (s *shell) connect(ctx context.Context, o client.Options) (*client.Client, 
 	for _, a := range s.auth {
 		scheme, credentials, ok := strings.Cut(a, ":")
 		if !ok || scheme == "" {
-			return nil, usagef("--auth %q: must be scheme:credentials, as in digest:user:password", a)
+			return nil, usagef("--auth must be scheme:credentials, as in digest:user:password")
 		}
 		o.Auth = append(o.Auth, client.Auth{Scheme: scheme, Auth: []byte(credentials)})
 	}

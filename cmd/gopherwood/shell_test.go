@@ -92,7 +92,7 @@ func TestShell(t *testing.T) {
 		{args: "get /a --what", err: "unknown flag: --what", code: exitUsage},
 		{args: "get /a --timeout soon", err: `invalid argument "soon" for "--timeout" flag: time: invalid duration "soon"`, code: exitUsage},
 		{args: "get /secret", err: "get /secret: not authorised", code: exitNoAuth},
-		{args: "get /a --auth digest", err: `--auth "digest": must be scheme:credentials, as in digest:user:password`, code: exitUsage},
+		{args: "get /a --auth digest", err: `--auth must be scheme:credentials, as in digest:user:password`, code: exitUsage},
 		{args: "get /a --auth digest:u:p", out: "hello"},
 		{args: "set /a - --version 0", stdin: "\x00\x01", out: ""},
 		{args: "get /a", out: "\x00\x01"},

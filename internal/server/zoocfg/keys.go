@@ -86,10 +86,14 @@ var keys = map[string]setter{
 	"secureClientPort":       refused("asks for TLS, which this server does not have yet; remove it and give clientPort"),
 	"sslQuorum":              refusedIf("true", "asks for TLS between servers, which they do not have yet; remove it"),
 	"quorum.auth.enableSasl": refusedIf("true", "asks for SASL between servers, which they do not have; remove it"),
-	"sessionRequireClientSASLAuth": refusedIf("true",
-		"asks for SASL, which this server does not have yet; remove it, and protect nodes with digest ACLs"),
-	"enforce.auth.enabled": refusedIf("true", "asks for authentication of every client, which this server does not have yet; remove it"),
-	"skipACL":              refusedIf("yes", "asks for no access control, which this server does not offer; remove it"),
+}
+
+// keyOf is the setting of a key that means something here.
+func keyOf(key string) (set setter, ok bool) {
+	if set, ok = keys[key]; !ok {
+		set, ok = securityKeys[key]
+	}
+	return set, ok
 }
 
 // set takes a line into account, or says in a sentence what is wrong with it.
@@ -104,9 +108,12 @@ func (c *Config) set(p property, dynamic bool) (bad string) {
 	case strings.HasPrefix(key, "group.") || strings.HasPrefix(key, "weight."):
 		return fmt.Sprintf("%s asks for a hierarchical quorum, which there is none of here; remove all group and weight lines", p.key)
 	}
-	if set, ok := keys[key]; ok {
+	if c.setSecurity(key, p.value) {
+		return ""
+	}
+	if set, ok := keyOf(key); ok {
 		if bad := set(c, p.value); bad != "" {
-			return fmt.Sprintf("%s=%s %s", p.key, p.value, bad)
+			return fmt.Sprintf("%s=%s %s", p.key, shown(key, p.value), bad)
 		}
 		return ""
 	}

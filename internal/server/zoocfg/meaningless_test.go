@@ -29,7 +29,7 @@ func zooKeeperKeys(t *testing.T) (keys []string) {
 func TestEveryKey(t *testing.T) {
 	known := zooKeeperKeys(t)
 	for _, key := range known {
-		_, honoured := keys[key]
+		_, honoured := keyOf(key)
 		if honoured && (meaningless[key] != "" || pending[key]) && key != "initLimit" && key != "syncLimit" {
 			t.Errorf("%s has a meaning in keys and is still in meaningless or pending", key)
 		}

@@ -52,6 +52,7 @@ type Config struct {
 	MaxFrame          int // jute.maxbuffer, bytes
 	Whitelist         []string
 	SuperDigest       string
+	Security          Security
 	ReapMs            int64
 	AdminDisabled     bool
 	AdminPort         int

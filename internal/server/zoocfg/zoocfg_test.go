@@ -128,7 +128,7 @@ func TestMistakes(t *testing.T) {
 		"server.1=a:1:2|b:1:2":                           ":1: server.1=a:1:2|b:1:2 has several addresses, of which only one is used here; the form is server.N=host:2888:3888;2181",
 		"server.1=h:1:2\nserver.1=i:1:2":                 ": server.1 is there twice; every server has one line",
 		"server.1=h:1:2\nserver.2=h:1:3":                 ": server.1 and server.2 have the same address h:1; every server has its own",
-		"DigestAuthenticationProvider.superDigest=x":     ":1: DigestAuthenticationProvider.superDigest=x is not user:hash; make it with DigestAuthenticationProvider",
+		"DigestAuthenticationProvider.superDigest=x":     ":1: DigestAuthenticationProvider.superDigest=… is not user:hash; make it with DigestAuthenticationProvider",
 	} {
 		file := write(t, text)
 		_, err := Load(file)
