@@ -42,6 +42,10 @@ type Options struct {
 	// Auth is proved on every connection, before anything else. When a server refuses one, the client ends with zk.ErrAuthFailed.
 	Auth []Auth
 
+	// SASL is who the client authenticates itself as by SASL, before Auth. When the server refuses it, the client ends with zk.ErrAuthFailed. Nil:
+	// it does not.
+	SASL *SASL
+
 	// OnState is called for every state change, one at a time, on a goroutine of its own. It loses older changes while it is slow. It
 	// must not call Close, which waits for it. Nil: nobody is told (but see Client.States).
 	OnState func(StateChange)
@@ -101,6 +105,13 @@ func (o *Options) validate(servers int) error {
 	}
 	if o.Session.ID != 0 && len(o.Session.Passwd) != passwdSize {
 		return fmt.Errorf("client: Options.Session.Passwd has %d bytes, must have %d", len(o.Session.Passwd), passwdSize)
+	}
+	if o.SASL != nil {
+		if err := o.SASL.validate(); err != nil {
+			return err
+		}
+		own := *o.SASL
+		o.SASL = &own
 	}
 	if o.Rand == nil {
 		o.Rand = rand.NewPCG(rand.Uint64(), rand.Uint64())

@@ -136,6 +136,10 @@ func (c *Client) attempt(server string) (*conn, error) {
 	if err == nil {
 		err = c.handshake(nc, &resp)
 	}
+	if err == nil && c.opts.SASL != nil {
+		c.keep(&resp)
+		err = c.proveSASL(nc)
+	}
 	if err == nil && !stop() { // the deadline struck; it must not strike later
 		err = ctx.Err()
 	}
@@ -197,11 +201,18 @@ func (c *Client) handshake(nc net.Conn, resp *wire.ConnectResponse) error {
 	return nil
 }
 
+// keep notes the session, so that the next attempt takes it up again.
+func (c *Client) keep(resp *wire.ConnectResponse) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session = Session{ID: resp.SessionID, Passwd: resp.Passwd}
+}
+
 // granted records the session and prepares what must be said first on the new connection.
 func (c *Client) granted(nc net.Conn, server string, resp *wire.ConnectResponse) *conn {
 	cn := &conn{Conn: nc, server: server, timeout: time.Duration(resp.TimeOut) * time.Millisecond, gone: make(chan struct{})}
+	c.keep(resp)
 	c.mu.Lock()
-	c.session = Session{ID: resp.SessionID, Passwd: resp.Passwd}
 	c.timeout = cn.timeout
 	for _, a := range c.auth {
 		k := authCall(a)

@@ -19,9 +19,10 @@ import (
 )
 
 const (
-	defaultServer  = "127.0.0.1:2181"
-	serverVariable = "GOPHERWOOD_SERVER"
-	defaultTimeout = 10 * time.Second
+	defaultServer    = "127.0.0.1:2181"
+	serverVariable   = "GOPHERWOOD_SERVER"
+	passwordVariable = "GOPHERWOOD_SASL_PASSWORD"
+	defaultTimeout   = 10 * time.Second
 	// connectRounds is how often the shell tries all servers: about a second, which outlives most elections and does not
 	// make a person wait for servers that are down.
 	connectRounds = 6
@@ -43,6 +44,7 @@ type shell struct {
 	json    bool
 	timeout time.Duration
 	auth    []string
+	sasl    string
 }
 
 // action is what a command does once it is connected. Its context ends with the timeout.
@@ -88,6 +90,8 @@ func (s *shell) flags(cmd *cobra.Command) {
 	f.BoolVar(&s.json, "json", false, "print JSON")
 	f.DurationVar(&s.timeout, "timeout", defaultTimeout, "how long to wait for an answer in all")
 	f.StringArrayVar(&s.auth, "auth", nil, "identity to prove, as scheme:credentials (digest:user:password); may be repeated")
+	f.StringVar(&s.sasl, "sasl", "", "SASL login, as mechanism:user or mechanism:user:password with digest-md5 or scram-sha-256; the password is otherwise "+
+		"taken from "+passwordVariable)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 }
 
@@ -124,8 +128,31 @@ func (s *shell) connect(ctx context.Context, o client.Options) (*client.Client, 
 		}
 		o.Auth = append(o.Auth, client.Auth{Scheme: scheme, Auth: []byte(credentials)})
 	}
+	if s.sasl != "" {
+		login, err := saslLogin(s.sasl)
+		if err != nil {
+			return nil, err
+		}
+		o.SASL = login
+	}
 	o.ConnectRounds = connectRounds
 	return client.Connect(ctx, s.server, o)
+}
+
+// saslLogin reads mechanism:user[:password]. Its errors do not repeat it.
+func saslLogin(text string) (*client.SASL, error) {
+	mechanism, rest, _ := strings.Cut(text, ":")
+	user, password, given := strings.Cut(rest, ":")
+	if !given {
+		password, given = os.LookupEnv(passwordVariable)
+	}
+	switch mechanism = strings.ToUpper(mechanism); {
+	case user == "" || (mechanism != "DIGEST-MD5" && mechanism != "SCRAM-SHA-256"):
+		return nil, usagef("--sasl must be mechanism:user or mechanism:user:password, with digest-md5 or scram-sha-256, as in scram-sha-256:bob")
+	case !given:
+		return nil, usagef("--sasl has no password; put it into the environment variable %s, or behind the user", passwordVariable)
+	}
+	return &client.SASL{Mechanism: mechanism, User: user, Password: password}, nil
 }
 
 // until is a context that also ends with Ctrl-C or SIGTERM.

@@ -92,6 +92,8 @@ func TestShell(t *testing.T) {
 		{args: "get /a --what", err: "unknown flag: --what", code: exitUsage},
 		{args: "get /a --timeout soon", err: `invalid argument "soon" for "--timeout" flag: time: invalid duration "soon"`, code: exitUsage},
 		{args: "get /secret", err: "get /secret: not authorised", code: exitNoAuth},
+		{args: "get /a --sasl plain:bob:sesame", err: `--sasl must be mechanism:user or mechanism:user:password, with digest-md5 or scram-sha-256, as in scram-sha-256:bob`, code: exitUsage},
+		{args: "get /a --sasl digest-md5:bob", err: `--sasl has no password; put it into the environment variable GOPHERWOOD_SASL_PASSWORD, or behind the user`, code: exitUsage},
 		{args: "get /a --auth digest", err: `--auth must be scheme:credentials, as in digest:user:password`, code: exitUsage},
 		{args: "get /a --auth digest:u:p", out: "hello"},
 		{args: "set /a - --version 0", stdin: "\x00\x01", out: ""},

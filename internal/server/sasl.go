@@ -34,7 +34,7 @@ func (r *run) sasl(h *wire.RequestHeader, body []byte) error {
 			ids = append(ids, zk.ID{Scheme: schemeSuper})
 		}
 		if err = c.addIdentities(ids); err == nil {
-			c.srv.noisy.info("a client has authenticated itself by SASL", "client", c, "session", hex(c.session), "user", printable(user), "mechanism", c.sasl.Mechanism())
+			c.srv.noisy.info("a client has authenticated itself by SASL", "client", c, "session", hex(c.session), "user", user, "mechanism", c.sasl.Mechanism())
 		}
 	}
 	if err != nil {
