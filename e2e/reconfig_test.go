@@ -119,3 +119,35 @@ func TestObservers(t *testing.T) {
 	}
 	typed(t, e.Servers[0].Addr(), [2]string{"config", `server\.4=.*:observer`})
 }
+
+// TestReadOnlyMode: a server whose two peers are dead serves ZooKeeper's shell, started with -r, for reading only.
+func TestReadOnlyMode(t *testing.T) {
+	need(t)
+	if target() == ensemble.ZooKeeper {
+		t.Skip("ZooKeeper wants a system property for it")
+	}
+	e := ensemble.Start(t, ensemble.Options{Target: target(), Servers: 3, Config: []string{"readonlymode.enabled=true"}})
+	typed(t, e.Connect(), [2]string{"create /kept value", `Created /kept`})
+	left := e.Servers[2]
+	for _, s := range e.Servers[:2] {
+		s.Kill()
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if mode, err := ensemble.Word(left.Addr(), "isro"); err == nil && mode == "ro" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the server does not become read-only")
+		}
+	}
+	for _, c := range [][2]string{{"get /kept", `value`}, {"set /kept other", `(?i)read-only`}, {"ls /", `kept`}} { // a waiting shell waits for more
+		out, _ := zookeeperMain(t, append([]string{"-server", left.Addr(), "-r"}, strings.Fields(c[0])...)...).CombinedOutput()
+		if !shellPattern(c[1], "").Match(out) {
+			t.Errorf("%s: printed\n%s\nwant %s", c[0], out, c[1])
+		}
+	}
+	if err := e.StartAll(); err != nil {
+		t.Fatal(err)
+	}
+	typed(t, left.Addr(), [2]string{"set /kept other", ``}, [2]string{"get /kept", `other`})
+}

@@ -159,13 +159,18 @@ func shellPattern(pattern, root string) *regexp.Regexp {
 
 func shellCommand(t *testing.T, connect string, args ...string) *exec.Cmd {
 	t.Helper()
+	return zookeeperMain(t, append([]string{"-waitforconnection", "-server", connect}, args...)...)
+}
+
+// zookeeperMain is ZooKeeper's shell with its bare arguments.
+func zookeeperMain(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
 	classPath, err := ensemble.ClassPath()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return exec.CommandContext(suiteContext(t), "java", append([]string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-		"-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp", classPath, "org.apache.zookeeper.ZooKeeperMain",
-		"-waitforconnection", "-server", connect}, args...)...)
+		"-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp", classPath, "org.apache.zookeeper.ZooKeeperMain"}, args...)...)
 }
 
 // runningShell is a shell that takes commands from its standard input.

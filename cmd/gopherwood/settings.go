@@ -43,6 +43,8 @@ type settings struct {
 	perIP      int
 	buffered   bool
 	reconfig   bool
+	readOnly   bool
+	linear     bool
 	pprof      bool
 	logLevel   string
 	logFormat  string
@@ -71,6 +73,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.Int32Var(&s.maxMs, "max-session-timeout-ms", 0, "longest session timeout (default: twenty ticks)")
 	f.IntVar(&s.perIP, "max-client-cnxns", 0, "connections from one address; 0 for no limit")
 	f.BoolVar(&s.buffered, "buffered-log", false, "write the log through the page cache, with an fdatasync per batch, rather than past it")
+	f.BoolVar(&s.readOnly, "read-only-mode", false, "while there is no majority, serve clients that are content with reading (readonlymode.enabled)")
+	f.BoolVar(&s.linear, "linearizable-reads", false, "make every read show all that was acknowledged before it, at the price of a round trip between the servers")
 	f.BoolVar(&s.reconfig, "reconfig", false, "let clients that may write /zookeeper/config change the ensemble (reconfigEnabled)")
 	f.BoolVar(&s.pprof, "pprof", false, "serve profiles of this process under /debug/pprof on the admin port")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -90,6 +94,7 @@ func (s *settings) resolve() error {
 		s.file = file
 	}
 	s.takeFile()
+	s.readOnly = s.readOnly || s.file.ReadOnlyMode && !s.given("read-only-mode")
 	s.reconfig = s.reconfig || s.file.ReconfigEnabled && !s.given("reconfig")
 	if err := s.resolveMembers(); err != nil {
 		return err
@@ -302,6 +307,7 @@ func (s *settings) serverConfig(port int, log *slog.Logger) server.Config {
 		ReapInterval: time.Duration(f.ReapMs) * time.Millisecond, FourLetterWords: f.Whitelist, SuperDigest: f.SuperDigest,
 		HandshakeTimeout: time.Duration(f.HandshakeMs) * time.Millisecond,
 		ClientAddr:       s.clientAddr(port), DataDir: s.dataDir, DirBytes: func() int64 { return dirBytes(s.dataDir) },
+		ReadOnly: s.readOnly, LinearizableReads: s.linear,
 		Reconfig: s.reconfig, StandaloneOff: f.StandaloneOff,
 		Version: buildVersion().Version, Log: log,
 	}

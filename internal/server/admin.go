@@ -85,7 +85,7 @@ var adminCommands = []adminCommand{
 	{names: []string{"get_trace_mask", "gtmk"}, run: (*Server).adminGetTraceMask},
 	{names: []string{"hash"}, serving: true, run: (*Server).adminHash},
 	{names: []string{"initial_configuration", "icfg"}, serving: true, run: (*Server).adminInitialConf},
-	{names: []string{"is_read_only", "isro"}, serving: true, run: func(_ *Server, o *object) { o.put("read_only", false) }},
+	{names: []string{"is_read_only", "isro"}, serving: true, run: func(s *Server, o *object) { o.put("read_only", s.isReadOnly()) }},
 	{names: []string{"last_snapshot", "lsnp"}, serving: true, run: (*Server).adminLastSnapshot},
 	{names: []string{"leader", "lead"}, serving: true, call: (*Server).adminLeader},
 	{names: []string{"monitor", "mntr"}, run: (*Server).adminMonitor},
@@ -134,7 +134,7 @@ func (s *Server) serveCommand(w http.ResponseWriter, r *http.Request) {
 	case cmd.post != post:
 		w.Header().Set("Allow", "POST")
 		c.fail(http.StatusMethodNotAllowed, "this command takes POST")
-	case cmd.serving && !s.isServing(0):
+	case cmd.serving && !s.isServing(0) && !s.isReadOnly():
 		c.fail(0, strings.TrimSpace(notServing))
 	case cmd.auth && !s.mayAll(c):
 	case cmd.call != nil:

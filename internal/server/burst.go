@@ -77,8 +77,14 @@ func (r *run) request(frame []byte) error {
 			return nil
 		}
 	}
+	if c.readOnly && (class == classWrite || class == classSync || class == classReconfig) {
+		return r.refuseWrite(&h)
+	}
 	switch class {
 	case classRead:
+		if c.srv.cfg.LinearizableReads && !c.readOnly && looksAtTree(h.Type) {
+			return r.barrierRead(&h, body)
+		}
 		return r.read(&h, body)
 	case classWrite:
 		return r.write(&h, body)
@@ -245,6 +251,26 @@ func (r *run) sync(h *wire.RequestHeader, body []byte) error {
 	}
 	q := r.c.srv.newRequest(r.c, classSync, h, r.startNs)
 	q.body = append(q.body, body...)
+	if err := r.enqueue(q); err != nil {
+		return err
+	}
+	r.c.srv.rep.Barrier(q)
+	return nil
+}
+
+// looksAtTree says whether a read shows what others have written.
+func looksAtTree(op zk.OpCode) bool {
+	switch op {
+	case zk.OpExists, zk.OpGetData, zk.OpGetACL, zk.OpGetChildren, zk.OpGetChildren2, zk.OpMultiRead, zk.OpGetEphemerals, zk.OpGetAllChildrenNumber:
+		return true
+	}
+	return false
+}
+
+// barrierRead is a read that waits like a sync: it shows everything that was acknowledged to anybody before it was sent.
+func (r *run) barrierRead(h *wire.RequestHeader, body []byte) error {
+	q := r.c.srv.newRequest(r.c, classSync, h, r.startNs)
+	q.auth, q.body = r.c.auth, append(q.body, body...)
 	if err := r.enqueue(q); err != nil {
 		return err
 	}

@@ -46,6 +46,9 @@ type Config struct {
 	MaxReap          int           // container and TTL nodes that one look deletes (znode.container.maxPerMinute); 0: DefaultMaxReap
 	ReconfigTimeout  time.Duration // 0: DefaultReconfigTimeout
 
+	ReadOnly          bool // serve clients that are content with reading while there is no majority (readonlymode.enabled)
+	LinearizableReads bool // every read waits until this server has caught up with what was acknowledged before it came
+
 	Reconfig      bool // clients may change the ensemble (reconfigEnabled)
 	StandaloneOff bool // a reconfig may leave one voter alone (standaloneEnabled=false)
 

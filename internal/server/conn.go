@@ -50,6 +50,10 @@ type conn struct {
 	wn   int
 	werr error
 
+	// set in the handshake, constant after it
+	readOnly     bool // the server has no majority: reads alone
+	bornReadOnly bool // and its session is known here only
+
 	// atomic
 	heard   atomic.Bool  // since the last report to the leader
 	movedNs atomic.Int64 // now() when another server took the session over; 0: none did
@@ -75,7 +79,8 @@ type conn struct {
 	auth          []zk.ID // immutable slice, replaced when it grows
 	session       int64   // 0 before the session is there
 	timeoutMs     int32
-	overdue       bool // it was dead already when the housekeeper came by
+	overdue       bool  // it was dead already when the housekeeper came by
+	quietNs       int64 // readOnly: the server's age when its client was last heard
 	stats         connStats
 
 	removed bool // guarded by Server.mu

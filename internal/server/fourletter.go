@@ -86,7 +86,7 @@ func (s *Server) Command(word string) []byte {
 		b.WriteString(word + " is not executed because it is not in the whitelist.\n")
 	case !known:
 		b.WriteString(word + " is not a word that there is.\n")
-	case cmd.serving && !s.isServing(0):
+	case cmd.serving && !s.isServing(0) && !s.isReadOnly():
 		b.WriteString(notServing)
 	default:
 		cmd.write(s, &b)
@@ -97,11 +97,14 @@ func (s *Server) Command(word string) []byte {
 func (s *Server) writeRuok(b *bytes.Buffer) { b.WriteString("imok") }
 
 func (s *Server) writeIsro(b *bytes.Buffer) {
-	if s.isServing(0) {
+	switch {
+	case s.isServing(0):
 		b.WriteString("rw")
-		return
+	case s.isReadOnly():
+		b.WriteString("ro")
+	default:
+		b.WriteString("null")
 	}
-	b.WriteString("null")
 }
 
 // compatible is the version of ZooKeeper whose behaviour this is; clients parse it.

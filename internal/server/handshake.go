@@ -31,6 +31,9 @@ func (c *conn) handshake() error {
 		return &badRequest{"its first frame is no ConnectRequest", err}
 	}
 	c.srv.stats.received.Add(1)
+	if c.srv.isReadOnly() {
+		return c.openReadOnly(&req)
+	}
 	if !c.srv.isServing(c.srv.cfg.ElectionGrace) {
 		c.srv.stats.rejected.Add(1)
 		return c.refuse("no leader is known, or this server has not caught up with it yet")

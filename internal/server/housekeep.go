@@ -32,14 +32,15 @@ func (s *Server) Housekeep(age time.Duration) {
 	h.conns, h.heard = s.appendConns(h.conns[:0]), h.heard[:0]
 	away := s.away()
 	for _, c := range h.conns {
-		if c.heard.Swap(false) {
+		heard := c.heard.Swap(false)
+		if heard {
 			c.mu.Lock()
-			if c.state == stateOpen && !c.dead && c.movedNs.Load() == 0 {
+			if !c.readOnly && c.state == stateOpen && !c.dead && c.movedNs.Load() == 0 {
 				h.heard = append(h.heard, c.session)
 			}
 			c.mu.Unlock()
 		}
-		s.inspect(c, age, away)
+		s.inspect(c, age, away, heard)
 	}
 	clear(h.conns)
 	if s.ready.Load() && s.leader.Load() != 0 {
@@ -48,7 +49,7 @@ func (s *Server) Housekeep(age time.Duration) {
 }
 
 // inspect ends c if it is time.
-func (s *Server) inspect(c *conn, age, away time.Duration) {
+func (s *Server) inspect(c *conn, age, away time.Duration, heard bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -59,6 +60,8 @@ func (s *Server) inspect(c *conn, age, away time.Duration) {
 	case c.state != stateOpen && age-time.Duration(c.acceptNs) > s.cfg.HandshakeTimeout:
 		c.srv.stats.lateHands.Add(1)
 		c.killLocked("it has not finished its handshake in time")
+	case c.state == stateOpen && c.readOnly:
+		c.inspectReadOnlyLocked(age, heard, away == 0)
 	case c.movedNs.Load() != 0 && age-time.Duration(c.movedNs.Load()) > ms(c.timeoutMs):
 		c.killLocked(reasonQuiet) // nobody misses it
 	case c.state == stateOpen && away > ms(c.timeoutMs):

@@ -31,12 +31,14 @@ func (s *Server) watchCounts() watch.Counts {
 	return s.watches.Counts()
 }
 
-// Mode is what srvr calls the server's role: standalone, leader, follower, observer or, without a leader, looking.
+// Mode is what srvr calls the server's role: standalone, leader, follower, observer read-only or, without a leader, looking.
 func (s *Server) Mode() string {
 	leader := s.leader.Load()
 	switch {
 	case len(s.cfg.Members) <= 1:
 		return "standalone"
+	case s.isReadOnly():
+		return "read-only"
 	case leader == 0:
 		return "looking"
 	case uint64(node.ServerOf(leader)) == s.cfg.ID:

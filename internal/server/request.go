@@ -21,7 +21,7 @@ type request struct {
 	ready bool // classSync: the barrier was reached, but writes before it were not
 
 	startNs int64
-	auth    []zk.ID // classRead: the connection's identities when it came
+	auth    []zk.ID // classRead, and classSync if it is a read that waits for a barrier: the connection's identities when it came
 	body    []byte  // classRead, classSync: the request's record; classUnknown: the reply's; the request owns it
 
 	// of an answer that is decided already (class classUnknown)
@@ -159,18 +159,27 @@ func (c *conn) drainLocked() {
 			if !r.ready {
 				return
 			}
-			c.answerSync(r)
-		case classRead:
-			out := c.outLocked()
-			out.b = c.execute(out.b, r.op, r.xid, r.body, r.auth)
-			c.srv.stats.reads.add(1, c.srv.loop.since(r.startNs))
-			if c.backlogLocked() > outHigh+c.srv.cfg.MaxReplyBytes {
-				c.killLocked("the replies to its reads behind a write are too long together")
+			if r.op == zk.OpSync {
+				c.answerSync(r)
+			} else {
+				c.answerRead(r)
 			}
+		case classRead:
+			c.answerRead(r)
 		default:
 			c.answerDecided(r)
 		}
 		c.popLocked()
+	}
+}
+
+// answerRead executes a read that waited.
+func (c *conn) answerRead(r *request) {
+	out := c.outLocked()
+	out.b = c.execute(out.b, r.op, r.xid, r.body, r.auth)
+	c.srv.stats.reads.add(1, c.srv.loop.since(r.startNs))
+	if c.backlogLocked() > outHigh+c.srv.cfg.MaxReplyBytes {
+		c.killLocked("the replies to its reads behind a write are too long together")
 	}
 }
 

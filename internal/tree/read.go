@@ -175,6 +175,15 @@ func (t *Tree) Session(id int64) (s SessionInfo, exists bool) {
 	return SessionInfo{ID: id, TimeoutMs: e.timeoutMs, Owner: e.owner}, true
 }
 
+// SessionTimeout is the timeout in ms of the session with that password; false if there is none.
+func (t *Tree) SessionTimeout(id int64, passwd [16]byte) (timeoutMs int32, ok bool) {
+	slot := t.sessions.byID[id]
+	if slot == 0 || t.sessions.at(slot).passwd != passwd {
+		return 0, false
+	}
+	return t.sessions.at(slot).timeoutMs, true
+}
+
 // Sessions gives yield every session, in no particular order, until it returns false.
 func (t *Tree) Sessions(yield func(SessionInfo) bool) {
 	for slot := uint32(1); slot < t.sessions.next; slot++ {
