@@ -85,9 +85,22 @@ func (e *encoder) members(d *wire.Decoder) error {
 		if m.IsRead() {
 			return errWritesOnly
 		}
-		e.cmd.Ops = append(e.cmd.Ops, tree.Op{Code: m.Type, Path: m.Path, Data: m.Data, ACL: m.ACL, Mode: m.Flags, TTL: m.TTL, Version: m.Version})
+		o := tree.Op{Code: m.Type, Path: m.Path, Data: m.Data, ACL: m.ACL, Mode: m.Flags, TTL: m.TTL, Version: m.Version}
+		if isCreate(m.Type) && m.ACL == nil {
+			o.Mode = unreadable
+		}
+		e.cmd.Ops = append(e.cmd.Ops, o)
 	}
 	return nil
+}
+
+// unreadable is a mode that there is not. A member that ZooKeeper cannot read makes it answer a multi with MARSHALLINGERROR, under a zxid; the
+// tree does so for such a mode, and cannot tell no list of ACLs from an empty one.
+const unreadable zk.CreateMode = -1
+
+// isCreate says whether a multi's member goes through CreateOptions, which wants a list of ACLs.
+func isCreate(op zk.OpCode) bool {
+	return op == zk.OpCreate || op == zk.OpCreate2 || op == zk.OpCreateContainer
 }
 
 // answerWrite appends the reply to a write that was applied. false: there is none, and the connection is killed.

@@ -200,6 +200,9 @@ func (c *conn) answerDecided(r *request) {
 	out := c.outLocked()
 	b, mark := wire.BeginFrame(out.b)
 	h := wire.ReplyHeader{Xid: r.xid, Err: r.code}
+	if r.code == zk.ErrUnimplemented { // as ZooKeeper's UnimplementedRequestProcessor: the zxid of requests without a transaction
+		h.Zxid = noZxid
+	}
 	out.b = endFrame(append(h.Append(b), r.body...), mark)
 	if r.last {
 		c.closeLocked()

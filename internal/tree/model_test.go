@@ -216,6 +216,13 @@ func (m *model) reapable(path string, now int64) bool {
 
 func (m *model) multi(env tree.Env, c *tree.Command, o *outcome) {
 	before := m.clone()
+	for _, op := range c.Ops {
+		plain := op.Code == zk.OpCreate || op.Code == zk.OpCreate2 || op.Code == zk.OpCreateContainer
+		if plain && (op.Mode < 0 || op.Mode > 4) {
+			o.Code = zk.ErrMarshalling
+			return
+		}
+	}
 	for i, op := range c.Ops {
 		r := m.do(env, c, op, o, true)
 		if r.Code != zk.OK {

@@ -22,6 +22,10 @@ func (t *Tree) applyMulti(x *txn, c *Command) {
 		x.r.Code = zk.ErrBadArguments
 		return
 	}
+	if !isReadable(c.Ops) {
+		x.r.Code = zk.ErrMarshalling
+		return
+	}
 	before := t.sum
 	for i := range c.Ops {
 		op := member(&c.Ops[i])
@@ -35,6 +39,20 @@ func (t *Tree) applyMulti(x *txn, c *Command) {
 		x.r.Ops = append(x.r.Ops, o)
 	}
 	t.commit()
+}
+
+// isReadable says whether ZooKeeper can read the members: it cannot if one creates a node with a mode that there is not, or that
+// wants a TTL in a record that has none (MultiOperationRecord.deserialize, CreateOptions).
+func isReadable(ops []Op) bool {
+	for i := range ops {
+		switch o := &ops[i]; o.Code {
+		case zk.OpCreate, zk.OpCreate2, zk.OpCreateContainer:
+			if !o.Mode.IsValid() || o.Mode.IsTTL() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // member is an operation as a multi means it: there the mode decides about containers and TTL nodes (Op.Create.getOpcode), and
