@@ -307,7 +307,7 @@ func (s *settings) serverConfig(port int, log *slog.Logger) server.Config {
 		ReapInterval: time.Duration(f.ReapMs) * time.Millisecond, FourLetterWords: f.Whitelist, SuperDigest: f.SuperDigest,
 		HandshakeTimeout: time.Duration(f.HandshakeMs) * time.Millisecond,
 		ClientAddr:       s.clientAddr(port), DataDir: s.dataDir, DirBytes: func() int64 { return dirBytes(s.dataDir) },
-		ReadOnly: s.readOnly, LinearizableReads: s.linear,
+		LocalSessions: f.LocalSessions, LocalUpgrade: f.LocalUpgrade, ReadOnly: s.readOnly, LinearizableReads: s.linear,
 		Reconfig: s.reconfig, StandaloneOff: f.StandaloneOff,
 		Version: buildVersion().Version, Log: log,
 	}

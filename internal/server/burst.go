@@ -223,9 +223,20 @@ func (r *run) write(h *wire.RequestHeader, body []byte) error {
 	if r.enc == nil {
 		r.enc = c.srv.encoders.Get().(*encoder)
 	}
+	if c.local && h.Type == zk.OpCloseSession {
+		return r.closeLocal(h)
+	}
 	data, err := r.enc.command(c, h.Type, body)
 	if err != nil {
 		return r.malformed(h, err)
+	}
+	if c.local && c.srv.cfg.LocalUpgrade && wantsEphemeral(&r.enc.cmd) {
+		if err := c.upgrade(); err != nil {
+			return err
+		}
+		if data, err = r.enc.command(c, h.Type, body); err != nil {
+			return r.malformed(h, err)
+		}
 	}
 	q := c.srv.newRequest(c, classWrite, h, r.startNs)
 	if err := r.enqueue(q); err != nil {

@@ -47,6 +47,8 @@ type Config struct {
 	ReconfigTimeout  time.Duration // 0: DefaultReconfigTimeout
 
 	ReadOnly          bool // serve clients that are content with reading while there is no majority (readonlymode.enabled)
+	LocalSessions     bool // new sessions are known to this server alone (localSessionsEnabled)
+	LocalUpgrade      bool // and become like any other with their first ephemeral node (localSessionsUpgradingEnabled)
 	LinearizableReads bool // every read waits until this server has caught up with what was acknowledged before it came
 
 	Reconfig      bool // clients may change the ensemble (reconfigEnabled)

@@ -78,6 +78,7 @@ type conn struct {
 	queue         queue
 	auth          []zk.ID // immutable slice, replaced when it grows
 	session       int64   // 0 before the session is there
+	local         bool    // this server alone knows the session; written by the reader
 	timeoutMs     int32
 	overdue       bool  // it was dead already when the housekeeper came by
 	quietNs       int64 // readOnly: the server's age when its client was last heard

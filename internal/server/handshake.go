@@ -41,6 +41,11 @@ func (c *conn) handshake() error {
 	if err := c.catchUp(req.LastZxidSeen); err != nil {
 		return err
 	}
+	if c.srv.cfg.LocalSessions {
+		if done, err := c.openLocal(&req); done || err != nil {
+			return err
+		}
+	}
 	return c.openSession(&req)
 }
 

@@ -21,21 +21,26 @@ func (s *Server) housekeeping() {
 
 // house is what one round needs, kept for the next.
 type house struct {
-	conns []*conn
-	heard []int64
+	conns  []*conn
+	heard  []int64
+	locals []int64
 }
 
 // Housekeep is one round: it tells the leader which sessions were heard from, and ends connections whose handshake takes too
 // long or that have been without a leader for their session's timeout. age is the server's age. One goroutine calls it.
 func (s *Server) Housekeep(age time.Duration) {
 	h := &s.house
-	h.conns, h.heard = s.appendConns(h.conns[:0]), h.heard[:0]
+	h.conns, h.heard, h.locals = s.appendConns(h.conns[:0]), h.heard[:0], h.locals[:0]
 	away := s.away()
 	for _, c := range h.conns {
 		heard := c.heard.Swap(false)
 		if heard {
 			c.mu.Lock()
-			if !c.readOnly && c.state == stateOpen && !c.dead && c.movedNs.Load() == 0 {
+			switch {
+			case c.state != stateOpen || c.readOnly:
+			case c.local:
+				h.locals = append(h.locals, c.session)
+			case !c.dead && c.movedNs.Load() == 0:
 				h.heard = append(h.heard, c.session)
 			}
 			c.mu.Unlock()
@@ -43,6 +48,9 @@ func (s *Server) Housekeep(age time.Duration) {
 		s.inspect(c, age, away, heard)
 	}
 	clear(h.conns)
+	if s.cfg.LocalSessions {
+		s.keepLocals(age, h.locals)
+	}
 	if s.ready.Load() && s.leader.Load() != 0 {
 		s.report(h.heard)
 	}

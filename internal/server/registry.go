@@ -51,6 +51,9 @@ func (s *Server) removeConn(c *conn) {
 	if s.sessions[c.session] == c {
 		delete(s.sessions, c.session)
 	}
+	if l := s.locals[c.session]; l != nil && l.c == c {
+		l.c = nil
+	}
 	s.connCount.Add(-1)
 	ip := c.remote.Addr()
 	if s.perIP[ip]--; s.perIP[ip] <= 0 {

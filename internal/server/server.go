@@ -105,6 +105,7 @@ type Server struct {
 	slots     []*conn // by handle
 	freeSlots []watch.Handle
 	sessions  map[int64]*conn
+	locals    map[int64]*localSession
 	reconfigs reconfigs
 	perIP     map[netip.Addr]int
 }
@@ -118,7 +119,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Log, start: time.Now(), quit: make(chan struct{}),
 		tree: tree.New(tree.Options{Schemes: aclSchemes}), watches: watch.New(cfg.Watches),
-		listeners: make(map[net.Listener]struct{}), sessions: make(map[int64]*conn), perIP: make(map[netip.Addr]int),
+		listeners: make(map[net.Listener]struct{}), sessions: make(map[int64]*conn), locals: make(map[int64]*localSession), perIP: make(map[netip.Addr]int),
 	}
 	s.noisy = newLimiter(s.log, s.now)
 	s.allowed = allowedWords(cfg.FourLetterWords)

@@ -15,6 +15,9 @@ const codecVersion = 1
 // enforceQuota is added to the kind of a write or multi that is bound by hard limits. A program that does not know it refuses the command.
 const enforceQuota = 1 << 7
 
+// localSession is added to the kind of a write or multi of a local session.
+const localSession = 1 << 6
+
 // ErrMalformed is wrapped by every error of Command.Decode.
 var ErrMalformed = errors.New("malformed command")
 
@@ -25,8 +28,13 @@ var openACL = zk.OpenACL()
 // another Kind, or has another Code in an Op than those listed there, does not decode: keep it out of the log.
 func (c *Command) Append(b []byte) []byte {
 	kind := byte(c.Kind)
-	if c.EnforceQuota && (c.Kind == KindWrite || c.Kind == KindMulti) {
-		kind |= enforceQuota
+	if c.Kind == KindWrite || c.Kind == KindMulti {
+		if c.EnforceQuota {
+			kind |= enforceQuota
+		}
+		if c.Local {
+			kind |= localSession
+		}
 	}
 	b = append(b, codecVersion, kind)
 	switch c.Kind {
@@ -123,8 +131,8 @@ func (c *Command) Decode(b []byte) error {
 		return fmt.Errorf("tree: %w: version %d, not %d", ErrMalformed, v, codecVersion)
 	}
 	kind := d.byte()
-	*c = Command{Kind: Kind(kind &^ enforceQuota), EnforceQuota: kind&enforceQuota != 0, Auth: c.Auth[:0], Ops: c.Ops[:0], Sessions: c.Sessions[:0], acls: c.acls[:0]}
-	if c.EnforceQuota && c.Kind != KindWrite && c.Kind != KindMulti {
+	*c = Command{Kind: Kind(kind &^ (enforceQuota | localSession)), EnforceQuota: kind&enforceQuota != 0, Local: kind&localSession != 0, Auth: c.Auth[:0], Ops: c.Ops[:0], Sessions: c.Sessions[:0], acls: c.acls[:0]}
+	if (c.EnforceQuota || c.Local) && c.Kind != KindWrite && c.Kind != KindMulti {
 		d.fail("unknown kind")
 	}
 	switch c.Kind {

@@ -25,6 +25,8 @@ var goldenCommands = []struct {
 		"01 01 0100000000000000 00 01 15 022f61 01 01 0a d00f"},
 	{"multi", tree.Command{Kind: tree.KindMulti, Session: 1, Ops: []tree.Op{{Code: zk.OpDelete, Path: "/a", Version: -1}, {Code: zk.OpSetData, Path: "/b", Data: []byte("z"), Version: 3}, {Code: zk.OpCheck, Path: "/c"}}},
 		"01 02 0100000000000000 00 03 02 022f61 01 05 022f62 027a 06 0d 022f63 00"},
+	{"setData of a local session", tree.Command{Kind: tree.KindWrite, Session: 1, Local: true, Ops: []tree.Op{{Code: zk.OpSetData, Path: "/b", Data: []byte("z"), Version: 3}}},
+		"01 41 0100000000000000 00 01 05 022f62 027a 06"},
 	{"setData bound by quotas", tree.Command{Kind: tree.KindWrite, Session: 1, EnforceQuota: true, Ops: []tree.Op{{Code: zk.OpSetData, Path: "/b", Data: []byte("z"), Version: 3}}},
 		"01 81 0100000000000000 00 01 05 022f62 027a 06"},
 	{"setACL", tree.Command{Kind: tree.KindWrite, Session: 1, Ops: []tree.Op{{Code: zk.OpSetACL, Path: "/a", ACL: zk.OpenACL(), Version: -1}}},

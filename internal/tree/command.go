@@ -56,6 +56,10 @@ type Command struct {
 	// alike while each has a configuration of its own.
 	EnforceQuota bool
 
+	// Local says of a KindWrite or KindMulti that its session is known only to the server that sends it: the session table is not asked, and the session
+	// can have no ephemeral nodes (ZooKeeper's localSessionsEnabled).
+	Local bool
+
 	acls []zk.ACL // what Ops[i].ACL points into after Decode
 }
 

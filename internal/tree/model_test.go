@@ -128,6 +128,7 @@ func outcomeOf(t *tree.Tree, r *tree.Result) outcome {
 func (m *model) session(c *tree.Command, origin uint64) zk.Code {
 	s := m.sessions[c.Session]
 	switch {
+	case c.Local:
 	case s == nil:
 		return zk.ErrSessionExpired
 	case s.owner != origin:
@@ -389,8 +390,11 @@ func (m *model) create(env tree.Env, c *tree.Command, op tree.Op, o *outcome) (z
 	switch {
 	case op.Mode < 0 || op.Mode > 6,
 		isTTL != (op.Code == zk.OpCreateTTL),
-		isTTL && (op.TTL < 1 || op.TTL >= 1<<40),
-		!strings.Contains(op.Path, "/"),
+		isTTL && (op.TTL < 1 || op.TTL >= 1<<40):
+		return zk.ErrBadArguments, ""
+	case c.Local && (op.Mode == zk.ModeEphemeral || op.Mode == zk.ModeEphemeralSequential):
+		return zk.ErrEphemeralOnLocalSession, ""
+	case !strings.Contains(op.Path, "/"),
 		strings.Contains(op.Path, "\x00"):
 		return zk.ErrBadArguments, ""
 	}

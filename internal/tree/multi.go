@@ -14,7 +14,7 @@ type undo struct {
 
 // applyMulti carries out all members under one zxid, or none (PrepRequestProcessor, DataTree.processTxn).
 func (t *Tree) applyMulti(x *txn, c *Command) {
-	if x.r.Code = t.sessions.check(c.Session, x.env.Origin); x.r.Code != zk.OK {
+	if x.r.Code = t.checkSession(x); x.r.Code != zk.OK {
 		return
 	}
 	t.begin(x)

@@ -110,6 +110,7 @@ func drawCommand(t *rapid.T) *tree.Command {
 	}
 	if c.Kind == tree.KindWrite || c.Kind == tree.KindMulti {
 		c.EnforceQuota = rapid.Bool().Draw(t, "enforce")
+		c.Local = rapid.IntRange(0, 7).Draw(t, "local") == 0
 	}
 	return c
 }

@@ -115,7 +115,7 @@ func (t *Tree) Apply(env Env, c *Command, r *Result) {
 	t.acls.sweep()
 	t.drain()
 	r.reset(t.zxid)
-	x := txn{env: env, session: c.Session, auth: c.Auth, enforce: c.EnforceQuota, r: r}
+	x := txn{env: env, session: c.Session, auth: c.Auth, enforce: c.EnforceQuota, local: c.Local, r: r}
 	switch c.Kind {
 	case KindWrite:
 		t.applyWrite(&x, c)
@@ -144,6 +144,7 @@ type txn struct {
 	session int64
 	auth    []zk.ID
 	enforce bool // of quotas
+	local   bool // the session is not in the table
 	zxid    int64
 	r       *Result
 }

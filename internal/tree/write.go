@@ -10,7 +10,7 @@ import (
 
 // applyWrite is one write of a session. It takes a zxid even if it fails.
 func (t *Tree) applyWrite(x *txn, c *Command) {
-	if x.r.Code = t.sessions.check(c.Session, x.env.Origin); x.r.Code != zk.OK {
+	if x.r.Code = t.checkSession(x); x.r.Code != zk.OK {
 		return
 	}
 	t.begin(x)
@@ -21,6 +21,14 @@ func (t *Tree) applyWrite(x *txn, c *Command) {
 	o := t.do(x, &c.Ops[0])
 	x.r.Code, x.r.Path, x.r.Stat = o.Code, o.Path, o.Stat
 	t.commit()
+}
+
+// checkSession says whether the command's session may write from where it does.
+func (t *Tree) checkSession(x *txn) zk.Code {
+	if x.local {
+		return zk.OK
+	}
+	return t.sessions.check(x.session, x.env.Origin)
 }
 
 // do carries out one operation, or changes nothing and gives its code. What it did can be taken back until commit.
@@ -86,6 +94,9 @@ func (t *Tree) create(x *txn, op *Op) OpResult {
 	k, ok := createKind(op)
 	if !ok {
 		return failed(zk.ErrBadArguments)
+	}
+	if x.local && op.Mode.IsEphemeral() {
+		return failed(zk.ErrEphemeralOnLocalSession)
 	}
 	path := op.Path
 	parentPath, name, ok := split(path)

@@ -76,6 +76,8 @@ var keys = map[string]setter{
 	"nio.sessionlessCnxnTimeout":    number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.HandshakeMs = n }),
 	"snapSizeLimitInKb":             number(-1, math.MaxInt32, "of KiB, -1 for the default", func(c *Config, n int64) { c.SnapshotBytes = max(0, n) << 10 }),
 	"reconfigEnabled":               boolean(func(c *Config, on bool) { c.ReconfigEnabled = on }),
+	"localSessionsEnabled":          boolean(func(c *Config, on bool) { c.LocalSessions = on }),
+	"localSessionsUpgradingEnabled": boolean(func(c *Config, on bool) { c.LocalUpgrade = on }),
 	"standaloneEnabled":             boolean(func(c *Config, on bool) { c.StandaloneOff = !on }),
 	"readonlymode.enabled":          boolean(func(c *Config, on bool) { c.ReadOnlyMode = on }),
 	"peerType":                      setPeerType,

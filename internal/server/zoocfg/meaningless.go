@@ -179,8 +179,6 @@ var pending = map[string]bool{
 	"jute.maxbuffer.extrasize":                         true,
 	"largeRequestMaxBytes":                             true,
 	"largeRequestThreshold":                            true,
-	"localSessionsEnabled":                             true,
-	"localSessionsUpgradingEnabled":                    true,
 	"multiAddress.enabled":                             true,
 	"netty.server.earlyDropSecureConnectionHandshakes": true,
 	"netty.server.outstandingHandshake.limit":          true,

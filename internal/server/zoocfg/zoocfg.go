@@ -71,7 +71,9 @@ type Config struct {
 	Backlog           int    // of connections that wait to be accepted; 0: the system's
 	KeepAlive         bool   // TCP keep-alive on clients' connections
 	ReconfigEnabled   bool
-	StandaloneOff     bool     // standaloneEnabled=false: a reconfig may leave one voter alone
+	StandaloneOff     bool // standaloneEnabled=false: a reconfig may leave one voter alone
+	LocalSessions     bool
+	LocalUpgrade      bool     // localSessionsUpgradingEnabled
 	ReadOnlyMode      bool     // readonlymode.enabled
 	Observer          bool     // peerType
 	DataDirMustExist  bool     // it is not made if it is missing
