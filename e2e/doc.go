@@ -15,6 +15,12 @@
 //	GOPHERWOOD_E2E_SECONDS=600              length of the soak test (default 20)
 //	GOPHERWOOD_E2E_ZNODES=1000000           size of the restart test (default 100000)
 //	GOPHERWOOD_E2E_SESSIONS=20000           size of the idle-session test (default 2000)
+//	GOPHERWOOD_ORACLE_SEEDS=2000            random scripts that e2e/oracle compares with ZooKeeper, for each of two ensembles (default 40)
+//	GOPHERWOOD_ORACLE_OPS=300               steps of each (default 100)
+//	GOPHERWOOD_ORACLE_FIRST=1               the first seed; with GOPHERWOOD_ORACLE_SEEDS=1 it alone
+//	GOPHERWOOD_ORACLE_FAILURES=1            stop after so many scripts that differ
+//	GOPHERWOOD_ORACLE_WORKERS=4             scripts at a time
+//	GOPHERWOOD_ORACLE_REWRITE=1             record what ZooKeeper answers to the scripts of e2e/oracle/testdata
 //	GOPHERWOOD_E2E_KEEP=1                   keep the servers' logs, in .cache/e2e-logs, also when the test passed
 //	GOPHERWOOD_E2E_STRICT=1                 hold the figures to what was promised, on a machine that does nothing else
 //

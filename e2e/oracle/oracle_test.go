@@ -1,6 +1,7 @@
 package oracle_test
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"sync"
@@ -130,22 +131,28 @@ func report(t *testing.T, zookeeper, gopherwood *oracle.Target, seed, ops int, d
 	t.Errorf("seed %d differs. Shrunk, for testdata:\n\n%s\n%s", seed, oracle.Format(script), last)
 }
 
-// TestSeeds runs random scripts against ZooKeeper and Gopherwood. See doc.go of package e2e for how many.
+// TestSeeds runs random scripts against ZooKeeper and against Gopherwood, alone and as three servers. See doc.go of package e2e for how many.
 func TestSeeds(t *testing.T) {
 	need(t)
-	count, ops := environment(t, "GOPHERWOOD_ORACLE_SEEDS", 30), environment(t, "GOPHERWOOD_ORACLE_OPS", 100)
+	count, ops := environment(t, "GOPHERWOOD_ORACLE_SEEDS", 40), environment(t, "GOPHERWOOD_ORACLE_OPS", 100)
 	first := environment(t, "GOPHERWOOD_ORACLE_FIRST", 1)
 	zookeeper := start(t, ensemble.ZooKeeper, 1)
-	gopherwood := start(t, ensemble.Gopherwood, environment(t, "GOPHERWOOD_ORACLE_SERVERS", 1))
-	for failures := 0; count > 0; failures++ {
+	for _, servers := range []int{1, 3} {
+		t.Run(fmt.Sprintf("servers=%d", servers), func(t *testing.T) {
+			against(t, zookeeper, start(t, ensemble.Gopherwood, servers), first, count, ops)
+		})
+	}
+}
+
+// against compares two targets with count seeds, and reports the first few that differ.
+func against(t *testing.T, zookeeper, gopherwood *oracle.Target, first, count, ops int) {
+	t.Helper()
+	for range environment(t, "GOPHERWOOD_ORACLE_FAILURES", 1) {
 		seed, diff := seeds(t, zookeeper, gopherwood, first, count, ops)
 		if diff == "" {
 			return
 		}
 		report(t, zookeeper, gopherwood, seed, ops, diff)
-		if failures >= environment(t, "GOPHERWOOD_ORACLE_FAILURES", 1)-1 {
-			return
-		}
 		count -= seed + 1 - first
 		first = seed + 1
 	}

@@ -132,7 +132,7 @@ func (r *run) beside(c *client, s *Step, want raw.Session) error {
 		return err
 	}
 	r.say("old connection:")
-	if err := r.hear(c); err != nil {
+	if err := r.outlived(c, s); err != nil {
 		return err
 	}
 	if c.conn = fresh; fresh == nil {
@@ -141,6 +141,21 @@ func (r *run) beside(c *client, s *Step, want raw.Session) error {
 		c.session = fresh.Session
 	}
 	return nil
+}
+
+// outlived waits until a connection is closed whose session has another one. A server does so at once for a session that it takes over from itself;
+// one that another server has taken it from, when the connection is used to write.
+func (r *run) outlived(c *client, s *Step) error {
+	if s.Verb != "move" || len(r.target.Addrs) == 1 {
+		return r.hear(c)
+	}
+	c.xid++
+	write := Step{Verb: "delete", Path: r.root + "/no such node", Version: -1}
+	reply, err := r.exchange(c, write.request(c.xid, 0, same), c.xid)
+	if err == nil && reply != nil {
+		return fmt.Errorf("a session that has moved may still write: %d", reply.Err)
+	}
+	return err
 }
 
 // expire lets a session expire: it comes back with a short timeout, makes an ephemeral node that tells when it has ended, and is silent.
