@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"syscall"
 )
 
 // recordHandshake is the first byte of every TLS connection (RFC 8446, section 5.1). As the first byte of a frame of ZooKeeper's it would announce 369 MB.
@@ -28,7 +29,7 @@ func Explain(err error) string {
 	case strings.Contains(err.Error(), "remote error: tls: "):
 		_, alert, _ := strings.Cut(err.Error(), "remote error: tls: ")
 		return "it refused: " + alert + explainAlert(alert)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "it hung up in the TLS handshake"
 	}
 	return "the TLS handshake failed"

@@ -20,5 +20,6 @@
 //
 // The driver in package replica owns a Transport; the stepped core and the simulator use the types and the codec alone,
 // which have no goroutines, clock or I/O. The package decides nothing: a message for another raft id, from a removed
-// member or from a stale term is delivered like any other. It does not encrypt; Config takes a listener and a dial function that may.
+// member or from a stale term is delivered like any other. With Config.TLS every
+// connection, in both directions, is one of TLS first (tls.go).
 package peer

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"gopherwood/internal/certs"
 )
 
 // A greeting opens a connection in each direction: the dialling side's hello, then the other's answer.
@@ -98,6 +100,9 @@ func readGreeting(r io.Reader) (version uint16, body []byte, err error) {
 		return 0, nil, err
 	}
 	if string(header[:len(greetingMagic)]) != greetingMagic {
+		if certs.IsTLS(header[:]) {
+			return 0, nil, fmt.Errorf("%w: it speaks TLS, which this server does not (sslQuorum, portUnification)", errNotPeer)
+		}
 		return 0, nil, fmt.Errorf("%w: it begins with %q", errNotPeer, header[:len(greetingMagic)])
 	}
 	rest := header[len(greetingMagic):]
@@ -210,7 +215,7 @@ func greet(conn net.Conn, h hello, timeout time.Duration) error {
 		if err == io.EOF {
 			err = fmt.Errorf("peer: closed without an answer: %w", io.ErrUnexpectedEOF)
 		}
-		return err
+		return explainAlert(err)
 	}
 	return conn.SetDeadline(time.Time{})
 }

@@ -74,7 +74,17 @@ func (t *Transport) serveInbound(conn net.Conn) {
 	if err := conn.SetDeadline(time.Now().Add(t.cfg.HandshakeTimeout)); err != nil {
 		return
 	}
+	conn, err := t.protect(conn)
+	if err != nil {
+		t.logRefusal(conn, hello{}, err)
+		return
+	}
 	h, err := readHello(conn)
+	if err == nil {
+		if refused := t.checkName(conn, h); refused != nil {
+			err = refused
+		}
+	}
 	if err == nil {
 		if refused := h.check(t.cfg.ServerID, *t.own.Load()); refused != nil {
 			err = refused

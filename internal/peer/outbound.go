@@ -193,7 +193,9 @@ func (p *outbound) connect() (net.Conn, error) {
 		return nil, ErrClosed
 	}
 	own := *p.t.own.Load()
-	err = greet(conn, hello{purpose: purposeMessages, from: p.t.cfg.ServerID, to: p.server, identity: own}, p.t.cfg.HandshakeTimeout)
+	if conn, err = p.t.secure(conn, p.addr); err == nil {
+		err = greet(conn, hello{purpose: purposeMessages, from: p.t.cfg.ServerID, to: p.server, identity: own}, p.t.cfg.HandshakeTimeout)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.opening = nil

@@ -61,13 +61,17 @@ func (t *Transport) dialAndSend(ctx context.Context, to uint16, h SnapshotHeader
 	}
 	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, err := t.cfg.Dial(dialCtx, p.addr)
+	dialled, err := t.cfg.Dial(dialCtx, p.addr)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	tune(conn)
+	defer dialled.Close()
+	defer context.AfterFunc(ctx, func() { dialled.Close() })()
+	tune(dialled)
+	conn, err := t.secure(dialled, p.addr)
+	if err != nil {
+		return err
+	}
 	greeting := hello{purpose: purposeSnapshot, from: t.cfg.ServerID, to: to, identity: *t.own.Load()}
 	if err := greet(conn, greeting, t.cfg.HandshakeTimeout); err != nil {
 		return err

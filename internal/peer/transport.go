@@ -51,6 +51,8 @@ type Config struct {
 	Listener net.Listener
 	// Dial connects to a peer; nil means TCP.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// TLS protects all connections; nil: they are plain.
+	TLS *TLS
 	// Logger is told of connections, refusals and losses; nil means slog.Default().
 	Logger *slog.Logger
 

@@ -74,7 +74,7 @@ func (c *conn) protect() error {
 
 // shakeHands is the TLS handshake. What was read so far belongs to it.
 func (c *conn) shakeHands() error {
-	under := &prefixed{Conn: sock.Wrap(c.nc), head: append([]byte(nil), c.in.bytes()...)}
+	under := sock.Unread(sock.Wrap(c.nc), append([]byte(nil), c.in.bytes()...))
 	c.in.release(c.srv)
 	c.in.pos, c.in.end = 0, 0
 	t := c.guard.source.Server(under)
@@ -119,22 +119,4 @@ func (c *conn) farewell() {
 	if t, ok := c.stream.(*certs.Conn); ok {
 		_ = t.CloseWrite() // bounded by the deadline that it sets; the connection ends in any case
 	}
-}
-
-// prefixed is a connection of which something was read already.
-type prefixed struct {
-	net.Conn
-	head []byte
-}
-
-// Read implements net.Conn.
-func (p *prefixed) Read(b []byte) (int, error) {
-	if len(p.head) == 0 {
-		return p.Conn.Read(b)
-	}
-	n := copy(b, p.head)
-	if p.head = p.head[n:]; len(p.head) == 0 {
-		p.head = nil
-	}
-	return n, nil
 }
