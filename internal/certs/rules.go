@@ -80,15 +80,15 @@ func ParseProtocols(s string) (v Versions, bad string) {
 
 // Suites are cipher suites by Go's ids. Zero: Go's choice.
 type Suites struct {
-	IDs    []uint16 // for TLS 1.2 and below
-	TLS13, // some of TLS 1.3's are among them
-	given bool
+	Given   bool     // a choice was made
+	IDs     []uint16 // for TLS 1.2 and below
+	TLS13   bool     // some of TLS 1.3's are among them
 	Skipped []string // names of suites that there are none of here
 }
 
 // ParseSuites reads ssl.ciphersuites. Java's names are IANA's, as Go's are.
 func ParseSuites(s string) (u Suites, bad string) {
-	u.given = true
+	u.Given = true
 	for name := range strings.SplitSeq(s, ",") {
 		name = strings.TrimSpace(name)
 		known := slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites())
@@ -112,7 +112,7 @@ func ParseSuites(s string) (u Suites, bad string) {
 // apply sets what a configuration may use. TLS 1.3 has suites of its own, all of which are used or none.
 func (u Suites) apply(c *tls.Config, v Versions) error {
 	c.MinVersion, c.MaxVersion = cmp.Or(v.Min, tls.VersionTLS12), cmp.Or(v.Max, tls.VersionTLS13)
-	if !u.given {
+	if !u.Given {
 		return nil
 	}
 	c.CipherSuites = u.IDs

@@ -148,7 +148,7 @@ func TestOpenNamesWhatIsMissing(t *testing.T) {
 	}{
 		{Options{Key: noKey, Trust: noTrust}, "ssl.keyStore.location is missing"},
 		{Options{Key: key, Trust: noTrust, ClientAuthSetting: "ssl.clientAuth"}, "ssl.trustStore.location is missing; it names the authorities of the certificates that the other side has to show (or set ssl.clientAuth to none)"},
-		{Options{Key: key, ClientAuth: ClientAuthNone, Versions: Versions{Max: tls.VersionTLS12}, Suites: Suites{TLS13: true, given: true}}, "nothing in common"},
+		{Options{Key: key, ClientAuth: ClientAuthNone, Versions: Versions{Max: tls.VersionTLS12}, Suites: Suites{TLS13: true, Given: true}}, "nothing in common"},
 	} {
 		if _, err := Open(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, want %q", err, c.want)

@@ -85,8 +85,6 @@ var keys = map[string]setter{
 	"admin.forceHttps":       refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
 	"admin.needClientAuth":   refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
 	"admin.portUnification":  refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
-	"secureClientPort":       refused("asks for TLS, which this server does not have yet; remove it and give clientPort"),
-	"sslQuorum":              refusedIf("true", "asks for TLS between servers, which they do not have yet; remove it"),
 	"quorum.auth.enableSasl": refusedIf("true", "asks for SASL between servers, which they do not have; remove it"),
 }
 
@@ -94,6 +92,9 @@ var keys = map[string]setter{
 func keyOf(key string) (set setter, ok bool) {
 	if set, ok = keys[key]; !ok {
 		set, ok = securityKeys[key]
+	}
+	if !ok {
+		set, ok = secureKeys[key]
 	}
 	return set, ok
 }

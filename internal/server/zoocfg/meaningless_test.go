@@ -57,7 +57,7 @@ func TestWhy(t *testing.T) {
 	for key, want := range map[string]string{
 		"preAllocSize":           "preAllocSize has no meaning here: " + whyDisk,
 		"zookeeper.preAllocSize": "zookeeper.preAllocSize has no meaning here: " + whyDisk,
-		"ssl.no.such.key":        "ssl.no.such.key is not supported yet, so it does nothing",
+		"quorum.auth.no.such":    "quorum.auth.no.such is not supported yet, so it does nothing",
 	} {
 		c := &Config{}
 		if bad := c.set(property{1, key, "1"}, false); bad != "" || !slices.Equal(c.Ignored, []string{key}) || Why(key) != want {

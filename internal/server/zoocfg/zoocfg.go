@@ -73,12 +73,13 @@ type Config struct {
 	ReconfigEnabled   bool
 	StandaloneOff     bool // standaloneEnabled=false: a reconfig may leave one voter alone
 	LocalSessions     bool
-	LocalUpgrade      bool     // localSessionsUpgradingEnabled
-	ReadOnlyMode      bool     // readonlymode.enabled
-	Observer          bool     // peerType
-	DataDirMustExist  bool     // it is not made if it is missing
-	HandshakeMs       int64    // for a connection to get its session
-	SnapshotBytes     int64    // log that makes a new snapshot
+	LocalUpgrade      bool  // localSessionsUpgradingEnabled
+	ReadOnlyMode      bool  // readonlymode.enabled
+	Observer          bool  // peerType
+	DataDirMustExist  bool  // it is not made if it is missing
+	HandshakeMs       int64 // for a connection to get its session
+	SnapshotBytes     int64 // log that makes a new snapshot
+	Secure            Secure
 	Servers           []Server // by id
 	MyID              uint64   // of the myid file; 0: there is none
 	dynamicConfigFile string
@@ -170,6 +171,8 @@ func (c *Config) check(path string) error {
 	switch {
 	case c.DataDir == "":
 		return &Error{File: path, Text: "dataDir is missing; add a line such as dataDir=/var/lib/gopherwood"}
+	case c.Secure.Address != "" && c.Secure.Port == 0:
+		return &Error{File: path, Text: "secureClientPortAddress is there and secureClientPort is not; add the port, or remove the address"}
 	case c.MinSessionMs > 0 && c.MaxSessionMs > 0 && c.MinSessionMs > c.MaxSessionMs:
 		return &Error{File: path, Text: fmt.Sprintf("minSessionTimeout=%d is above maxSessionTimeout=%d; lower the first or raise the second", c.MinSessionMs, c.MaxSessionMs)}
 	}

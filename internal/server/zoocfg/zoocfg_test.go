@@ -1,6 +1,7 @@
 package zoocfg
 
 import (
+	"crypto/tls"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"gopherwood/internal/certs"
 )
 
 // write makes a zoo.cfg whose dataDir is beside it, unless the text has one.
@@ -85,6 +88,36 @@ peerType=participant
 			AdminAddress: "localhost", QuorumOnAllIPs: true, AdminIdleMs: 1000, AdminURL: "/zk/commands", AdminIntervalMs: 5,
 			NoAdminRestore: true, NoAdminSnapshot: true, NoRuntimeMetrics: true, ReapPerMinute: 7, Backlog: 128, KeepAlive: true, DataDirMustExist: true, HandshakeMs: 3000,
 			SnapshotBytes: 1 << 20, Unknown: []string{"secret.knob"}}},
+		{"TLS", `
+secureClientPort=2281
+secureClientPortAddress=127.0.0.1
+client.portUnification=true
+client.certReload=false
+zookeeper.ssl.keyStore.location=/k.p12
+ssl.keyStore.password=secret
+ssl.keyStore.type=PKCS12
+ssl.trustStore.location=/t.pem
+ssl.trustStore.passwordPath=/pw
+ssl.clientAuth=want
+ssl.protocol=TLSv1.3
+ssl.enabledProtocols=TLSv1.3
+ssl.hostnameVerification=false
+ssl.clientHostnameVerification=true
+ssl.authProvider=x509
+X509AuthenticationProvider.superUser=CN=root
+netty.server.outstandingHandshake.limit=250
+sslQuorum=true
+portUnification=true
+ssl.quorum.keyStore.location=/q.pem
+ssl.quorum.trustStore.location=/qt.pem
+ssl.quorum.clientHostnameVerification=false
+ssl.quorum.allowReverseDnsLookup=true
+`, Config{Secure: Secure{Port: 2281, Address: "127.0.0.1", Unified: true, SuperUser: "CN=root", MaxHandshakes: 250,
+			TLS: certs.Options{Key: certs.Store{File: "/k.p12", Password: "secret", Type: "PKCS12"}, Trust: certs.Store{File: "/t.pem", PasswordFile: "/pw"},
+				ClientAuth: certs.ClientAuthWant, Versions: certs.Versions{Min: tls.VersionTLS13, Max: tls.VersionTLS13}, AnyServerName: true, CheckClientName: true,
+				Fixed: true},
+			Quorum: true, QuorumUnified: true, AnyMemberName: true,
+			QuorumTLS: certs.Options{Key: certs.Store{File: "/q.pem"}, Trust: certs.Store{File: "/qt.pem"}, ReverseDNS: true}}}},
 		{"an empty whitelist, default timeouts", "4lw.commands.whitelist=\nminSessionTimeout=-1", Config{Whitelist: []string{}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -102,14 +135,24 @@ peerType=participant
 // TestMistakes: one sentence that names the key and the fix.
 func TestMistakes(t *testing.T) {
 	for text, want := range map[string]string{
-		"tickTime=fast":                                  ":1: tickTime=fast is not a number in milliseconds, such as 2000; give one from 1 to 107374182",
-		"\ntickTime=0":                                   ":2: tickTime=0 is not a number in milliseconds, such as 2000; give one from 1 to 107374182",
-		"clientPort=99999":                               ":1: clientPort=99999 is not a port; give a number from 1 to 65535",
-		"jute.maxbuffer=50000000":                        ":1: jute.maxbuffer=50000000 is not a number of bytes; give one from 1024 to 4128768",
-		"dataDir=":                                       ":1: dataDir= is empty; give a value or remove it",
-		"dataDir /\ndataDir=":                            ":2: dataDir= is empty; give a value or remove it",
-		"secureClientPort=2281":                          ":1: secureClientPort=2281 asks for TLS, which this server does not have yet; remove it and give clientPort",
-		"sslQuorum=true":                                 ":1: sslQuorum=true asks for TLS between servers, which they do not have yet; remove it",
+		"tickTime=fast":                     ":1: tickTime=fast is not a number in milliseconds, such as 2000; give one from 1 to 107374182",
+		"\ntickTime=0":                      ":2: tickTime=0 is not a number in milliseconds, such as 2000; give one from 1 to 107374182",
+		"clientPort=99999":                  ":1: clientPort=99999 is not a port; give a number from 1 to 65535",
+		"jute.maxbuffer=50000000":           ":1: jute.maxbuffer=50000000 is not a number of bytes; give one from 1024 to 4128768",
+		"dataDir=":                          ":1: dataDir= is empty; give a value or remove it",
+		"dataDir /\ndataDir=":               ":2: dataDir= is empty; give a value or remove it",
+		"secureClientPort=x":                ":1: secureClientPort=x is not a port; give a number from 1 to 65535",
+		"secureClientPortAddress=127.0.0.1": ": secureClientPortAddress is there and secureClientPort is not; add the port, or remove the address",
+		"sslQuorum=maybe":                   ":1: sslQuorum=maybe is neither true nor false; give one of them",
+		"ssl.clientAuth=maybe":              ":1: ssl.clientAuth=maybe is none of none, want and need; give one of them",
+		"ssl.keyStore.type=BCFKS": ":1: ssl.keyStore.type=BCFKS is a format of BouncyCastle's that is not read here; convert the store with keytool -importkeystore" +
+			" -deststoretype PKCS12 and give PKCS12",
+		"ssl.quorum.enabledProtocols=SSLv3": `:1: ssl.quorum.enabledProtocols=SSLv3 names "SSLV3", which is no version of TLS; give some of TLSv1.2,TLSv1.3`,
+		"ssl.protocol=SSL":                  ":1: ssl.protocol=SSL is no version of TLS; give TLSv1.2 or TLSv1.3",
+		"ssl.ciphersuites=ROT13": ":1: ssl.ciphersuites=ROT13 names no cipher suite that there is here; give some such as" +
+			" TLS_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+		"ssl.crl=true":                                   ":1: ssl.crl=true asks for revoked certificates to be refused, which is not checked here; remove it, and use certificates that do not live long",
+		"ssl.authProvider=mine":                          ":1: ssl.authProvider=mine names a class of your own, which can't be loaded here; x509 is the one there is",
 		"quorum.auth.enableSasl=true":                    ":1: quorum.auth.enableSasl=true asks for SASL between servers, which they do not have; remove it",
 		"admin.commandURL=commands":                      ":1: admin.commandURL=commands is not a path for the admin port's commands; give one such as /commands",
 		"admin.commandURL=/":                             ":1: admin.commandURL=/ is not a path for the admin port's commands; give one such as /commands",
