@@ -68,6 +68,8 @@ type Config struct {
 	Listen string
 	// Listener, if not nil, is used in Listen's place and becomes the replica's to close.
 	Listener net.Listener
+	// TLS protects the connections between members; nil: they are plain.
+	TLS *peer.TLS
 	// Tick is the step of logical time. Default 20 ms: an election timeout of 1 to 2 s, heartbeats every 100 ms.
 	Tick time.Duration
 	// SnapshotBytes is how much log makes a new snapshot; the size of the last one counts too if it is larger. Default 64 MiB.

@@ -132,6 +132,7 @@ func (r *Replica) open() error {
 	r.transport, err = peer.New(peer.Config{
 		ServerID: r.cfg.ServerID, RaftID: r.identity.RaftID, ClusterID: r.identity.ClusterID,
 		Handler: (*peerHandler)(r), Listen: r.cfg.Listen, Listener: r.cfg.Listener, Logger: r.log,
+		TLS: r.cfg.TLS,
 	})
 	if err != nil {
 		return fmt.Errorf("replica: listen for members: %w", err)

@@ -83,34 +83,40 @@ func (s *settings) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	clients, err := s.listenClients("client-port", "clientPort", s.listen, s.clientPort)
+	members, err := s.memberMaterial(log)
 	if err != nil {
 		return err
 	}
-	port := clients.Addr().(*net.TCPAddr).Port
-	config := s.serverConfig(port, log)
-	config.Security = security
+	if members != nil {
+		defer members.Source.Close()
+	}
+	clients, err := s.openClientPorts(log)
+	if err != nil {
+		return err
+	}
+	defer clients.close()
+	config := s.serverConfig(clients.port(), log)
+	config.Security, config.SecureClientAddr = security, clients.secureAddr()
 	srv, err := server.New(config)
 	if err != nil {
-		clients.Close()
 		return usageError{err}
 	}
 	admin, err := s.startAdmin(srv, log)
 	if err != nil {
-		clients.Close()
 		return err
 	}
 	defer admin.close()
 
-	rep, err := replica.Start(s.replicaConfig(log), srv)
+	replicas := s.replicaConfig(log)
+	replicas.TLS = members
+	rep, err := replica.Start(replicas, srv)
 	if err != nil {
-		clients.Close()
 		return s.explainStart(err)
 	}
 	srv.Attach(rep)
 	s.announce(log, clients, admin)
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(clients) }()
+	failed := make(chan error, 2) // a port each
+	clients.serve(srv, failed)
 
 	var cause error
 	select {
@@ -182,12 +188,12 @@ func (s *settings) replicaConfig(log *slog.Logger) replica.Config {
 }
 
 // announce logs what runs where.
-func (s *settings) announce(log *slog.Logger, clients net.Listener, admin *adminPorts) {
+func (s *settings) announce(log *slog.Logger, clients *clientPorts, admin *adminPorts) {
 	dir, err := filepath.Abs(s.dataDir)
 	if err != nil {
 		dir = s.dataDir
 	}
-	args := []any{"version", buildVersion().Version, "clients", clients.Addr().String(), "data", dir}
+	args := append([]any{"version", buildVersion().Version, "data", dir}, clients.describe()...)
 	for _, l := range admin.listeners {
 		args = append(args, "admin", "http://"+reachable(l.Addr()))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -49,10 +50,13 @@ type settings struct {
 	logLevel   string
 	logFormat  string
 	identities identities
+	tls        tlsFlags
 
 	given   func(flag string) bool
 	file    *zoocfg.Config
 	members []server.Member
+	// plainGiven: somebody asked for a port without TLS.
+	plainGiven bool
 	// adminGiven: somebody asked for this admin port, so that it is a mistake if it cannot be had.
 	adminGiven bool
 }
@@ -80,6 +84,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	s.identities.flags(f)
+	s.tls.flags(f)
 	s.given = f.Changed
 }
 
@@ -119,6 +124,7 @@ func (s *settings) takeFile() {
 		s.adminPort = 0
 	}
 	s.adminGiven = s.given("admin-port") || f.AdminPort != 0
+	s.plainGiven = s.given("client-port") || f.ClientPort != 0
 }
 
 func take[T comparable](s *settings, flag string, v *T, fromFile T) {
@@ -144,7 +150,7 @@ func (s *settings) resolveMembers() error {
 			}
 			s.members = append(s.members, m)
 			if f.ID == s.id && f.ClientPort != 0 && s.file.ClientPort == 0 && !s.given("client-port") {
-				s.clientPort = f.ClientPort
+				s.clientPort, s.plainGiven = f.ClientPort, true
 			}
 		}
 	}
@@ -233,6 +239,8 @@ func (s *settings) check() error {
 		return usagef("--id %d: a server's number is from 1 to 255", s.id)
 	case s.clientPort < 0 || s.clientPort > 65535:
 		return usagef("--client-port %d is not a port", s.clientPort)
+	case s.tls.port < 0 || s.tls.port > 65535:
+		return usagef("--secure-client-port %d is not a port", s.tls.port)
 	case s.adminPort < 0 || s.adminPort > 65535:
 		return usagef("--admin-port %d is not a port; 0 means none", s.adminPort)
 	case s.tickMs < 1 || s.tickMs > 1<<31/20:
@@ -281,6 +289,8 @@ func (s *settings) clientAddr(port int) string {
 	switch {
 	case s.advertise != "":
 		return s.advertise
+	case port == 0:
+		return "" // only with TLS, which clients can't be told of
 	case self == nil:
 		return net.JoinHostPort("", strconv.Itoa(port))
 	case self.ClientAddr != "":
@@ -309,6 +319,7 @@ func (s *settings) serverConfig(port int, log *slog.Logger) server.Config {
 		ClientAddr:       s.clientAddr(port), DataDir: s.dataDir, DirBytes: func() int64 { return dirBytes(s.dataDir) },
 		LocalSessions: f.LocalSessions, LocalUpgrade: f.LocalUpgrade, ReadOnly: s.readOnly, LinearizableReads: s.linear,
 		Reconfig: s.reconfig, StandaloneOff: f.StandaloneOff,
+		X509SuperUser: cmp.Or(s.tls.superUser, f.Secure.SuperUser), MaxTLSHandshakes: f.Secure.MaxHandshakes,
 		Version: buildVersion().Version, Log: log,
 	}
 }
