@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"time"
 
 	"gopherwood/internal/node"
 )
@@ -21,6 +22,9 @@ type proposals struct {
 	free   []*node.Chunk
 	window int // bytes proposed and not yet applied
 	closed bool
+
+	observed bool      // constant: first is kept
+	first    time.Time // when the oldest command of full and open came
 }
 
 // Propose appends a command to this server's origin stream. It is applied exactly once, in the order of the Propose calls, and then w (nil if nobody waits)
@@ -53,6 +57,9 @@ func (r *Replica) enqueue(data []byte, w Waiter, block bool) error {
 		return ErrClosed
 	}
 	if p.open == nil {
+		if p.observed && len(p.full) == 0 {
+			p.first = time.Now()
+		}
 		p.open = p.take()
 	}
 	c := p.open

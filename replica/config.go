@@ -76,6 +76,8 @@ type Config struct {
 	SnapshotBytes int64
 	// BufferedLog makes the log go through the page cache with an fdatasync per batch, rather than past it.
 	BufferedLog bool
+	// Observer, if not nil, is told how long the stages of commands take.
+	Observer Observer
 	// FS is the filesystem. Default: the operating system's.
 	FS vfs.FS
 	// Logger takes what an operator should know. Default slog.Default().

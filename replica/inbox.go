@@ -135,9 +135,19 @@ func (h *host) Send(m *peer.Message) bool {
 	return h.transport != nil && h.transport.Send(node.ServerOf(m.To), m)
 }
 
-func (h *host) Append(rec *raftlog.Record) { h.writer.add(rec) }
+func (h *host) Append(rec *raftlog.Record) {
+	if h.cfg.Observer != nil {
+		h.timing.logged(rec)
+	}
+	h.writer.add(rec)
+}
 
-func (h *host) Acked(c *node.Chunk) { h.proposals.acked(c) }
+func (h *host) Acked(c *node.Chunk) {
+	if h.cfg.Observer != nil {
+		h.timing.acked()
+	}
+	h.proposals.acked(c)
+}
 
 func (h *host) MembersChanged(members []peer.Member) { (*Replica)(h).membersChanged(members) }
 

@@ -77,6 +77,7 @@ func (r *Replica) writeLog() {
 			return
 		}
 		r.writer.busy.Store(write)
+		began := r.observedNow()
 		err := w.Write(records)
 		for errors.Is(err, raftlog.ErrNoSpace) && r.waitForSpace() {
 			err = w.Write(records)
@@ -95,6 +96,9 @@ func (r *Replica) writeLog() {
 			r.log.Info("there is space again; writes go on")
 		}
 		r.writer.moved.Store(true)
+		if r.cfg.Observer != nil {
+			r.cfg.Observer.Synced(time.Since(began))
+		}
 		if r.raftlog.NeedsPrepare() {
 			select {
 			case r.writer.spare <- struct{}{}:
@@ -103,6 +107,14 @@ func (r *Replica) writeLog() {
 		}
 		r.inbox.persisted(records)
 	}
+}
+
+// observedNow is the time, if somebody wants to know.
+func (r *Replica) observedNow() (now time.Time) {
+	if r.cfg.Observer != nil {
+		now = time.Now()
+	}
+	return now
 }
 
 // waitForSpace pauses a writer that found the disk full, and is false when the replica stops.

@@ -52,6 +52,7 @@ type Replica struct {
 	up      map[uint64]bool // raft ids whose messages arrive; told to the node when there is one
 	early   []Waiter        // barriers from before there was a node
 	book    book
+	timing  timing
 	// leaderTick is the last tick at which a leader was known, as far as askToJoin has looked.
 	leaderTick uint64
 }
@@ -74,6 +75,10 @@ func Start(cfg Config, sm StateMachine) (*Replica, error) {
 	r.proposals.room.L = &r.proposals.mu
 	r.inbox.init()
 	r.writer.init()
+	if cfg.Observer != nil {
+		r.timing.entries = make([]entryTimes, keptEntries)
+		r.proposals.observed = true
+	}
 	if err := r.open(); err != nil {
 		r.cancel(err)
 		return nil, errors.Join(err, r.abandon())
@@ -225,7 +230,8 @@ func (r *Replica) loop() {
 			return
 		}
 		runtime.Gosched() // whoever woke the loop made it run next; let those who are ready too put their commands into the same batch
-		r.node.Now(time.Now().UnixMilli())
+		r.timing.now = time.Now()
+		r.node.Now(r.timing.now.UnixMilli())
 		if ticked {
 			r.node.Tick()
 			r.everyTick()
@@ -235,6 +241,9 @@ func (r *Replica) loop() {
 			r.node.Deliver(m)
 		}
 		for _, rec := range work.persisted {
+			if r.cfg.Observer != nil {
+				r.timing.persisted(rec)
+			}
 			r.node.Persisted(rec)
 		}
 		for _, f := range work.calls {
@@ -253,7 +262,7 @@ func (r *Replica) loop() {
 func (r *Replica) takeChunks(chunks []*node.Chunk) []*node.Chunk {
 	p := &r.proposals
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	first := p.first
 	chunks = append(chunks, p.full...)
 	clear(p.full)
 	p.full = p.full[:0]
@@ -261,7 +270,23 @@ func (r *Replica) takeChunks(chunks []*node.Chunk) []*node.Chunk {
 		chunks = append(chunks, p.open)
 		p.open = nil
 	}
+	p.mu.Unlock()
+	if r.cfg.Observer != nil && len(chunks) > 0 {
+		r.observeTaken(chunks, first)
+	}
 	return chunks
+}
+
+// observeTaken notes that chunks were taken, the first of whose commands was proposed at first.
+func (r *Replica) observeTaken(chunks []*node.Chunk, first time.Time) {
+	count := 0
+	for _, c := range chunks {
+		if len(c.Waiters) > 0 { // as Submit
+			count += len(c.Waiters)
+			r.timing.submitted()
+		}
+	}
+	r.cfg.Observer.Taken(count, r.timing.now.Sub(first))
 }
 
 // everyTick does what is due now and then.

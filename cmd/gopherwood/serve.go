@@ -107,7 +107,7 @@ func (s *settings) serve(ctx context.Context) error {
 	}
 	defer admin.close()
 
-	replicas := s.replicaConfig(log)
+	replicas := s.replicaConfig(log, srv)
 	replicas.TLS = members
 	rep, err := replica.Start(replicas, srv)
 	if err != nil {
@@ -170,8 +170,11 @@ func (s *settings) shutDown(srv *server.Server, rep *replica.Replica, log *slog.
 	return errors.Join(rep.Close(), srv.Close())
 }
 
-func (s *settings) replicaConfig(log *slog.Logger) replica.Config {
+func (s *settings) replicaConfig(log *slog.Logger, srv *server.Server) replica.Config {
 	c := replica.Config{Dir: s.dataDir, ServerID: uint16(s.id), BufferedLog: s.buffered, Logger: log, Listen: s.peerListen, SnapshotBytes: s.file.SnapshotBytes}
+	if s.observe {
+		c.Observer = srv
+	}
 	if len(s.members) > 1 {
 		c.Peers = map[uint16]string{}
 		for _, m := range s.members {

@@ -24,6 +24,7 @@ const (
 	defaultClientPort = 2181
 	defaultAdminPort  = 8080
 	defaultPeerPort   = 2888
+	defaultSlow       = time.Second
 )
 
 // settings is what serve was told, by flags and by a zoo.cfg; flags win.
@@ -47,6 +48,8 @@ type settings struct {
 	readOnly   bool
 	linear     bool
 	pprof      bool
+	observe    bool
+	slow       time.Duration
 	logLevel   string
 	logFormat  string
 	identities identities
@@ -81,6 +84,8 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.BoolVar(&s.linear, "linearizable-reads", false, "make every read show all that was acknowledged before it, at the price of a round trip between the servers")
 	f.BoolVar(&s.reconfig, "reconfig", false, "let clients that may write /zookeeper/config change the ensemble (reconfigEnabled)")
 	f.BoolVar(&s.pprof, "pprof", false, "serve profiles of this process under /debug/pprof on the admin port")
+	f.BoolVar(&s.observe, "observe", true, "measure operations and the stages of writes, and keep top talkers (/metrics and /commands/top)")
+	f.DurationVar(&s.slow, "slow-request", defaultSlow, "log requests that take so long, with the time of each stage; 0 for none")
 	f.StringVar(&s.logLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	s.identities.flags(f)
@@ -247,6 +252,8 @@ func (s *settings) check() error {
 		return usagef("--tick-ms %d: give milliseconds, such as 2000", s.tickMs)
 	case s.minMs < 0 || s.maxMs < 0 || (s.minMs > 0 && s.maxMs > 0 && s.minMs > s.maxMs):
 		return usagef("session timeouts from %d to %d ms: the shortest must not be above the longest", s.minMs, s.maxMs)
+	case s.slow < 0:
+		return usagef("--slow-request %v: give a time such as 200ms, or 0 for none", s.slow)
 	case s.perIP < 0:
 		return usagef("--max-client-cnxns %d: give a number of connections, or 0 for no limit", s.perIP)
 	}
@@ -312,6 +319,7 @@ func (s *settings) serverConfig(port int, log *slog.Logger) server.Config {
 	return server.Config{
 		ID: s.id, Members: s.members, TickMs: s.tickMs, MinSessionTimeoutMs: s.minSession(), MaxSessionTimeoutMs: s.maxSession(),
 		InitLimit: f.InitLimit, SyncLimit: f.SyncLimit, MaxFrame: f.MaxFrame, MaxConns: f.MaxCnxns, MaxConnsPerIP: s.perIP,
+		Unobserved: !s.observe, SlowRequest: s.slow, TopDepth: f.PathDepth,
 		CommandURL: f.AdminURL, AdminInterval: time.Duration(f.AdminIntervalMs) * time.Millisecond, NoAdminSnapshot: f.NoAdminSnapshot,
 		NoAdminRestore: f.NoAdminRestore, NoRuntimeStats: f.NoRuntimeMetrics, ConfigText: f.Text, MaxReap: f.ReapPerMinute,
 		ReapInterval: time.Duration(f.ReapMs) * time.Millisecond, FourLetterWords: f.Whitelist, SuperDigest: f.SuperDigest,

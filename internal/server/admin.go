@@ -99,6 +99,7 @@ var adminCommands = []adminCommand{
 	{names: []string{"stat_reset", "srst"}, serving: true, run: func(s *Server, _ *object) { s.resetStats() }},
 	{names: []string{"stats", "stat"}, serving: true, run: (*Server).adminStat},
 	{names: []string{"system_properties", "sysp"}, run: (*Server).adminProperties},
+	{names: []string{"top"}, call: (*Server).adminTop},
 	{names: []string{"voting_view"}, serving: true, run: (*Server).adminVoters},
 	{names: []string{"watch_summary", "wchs"}, serving: true, run: (*Server).adminWatches},
 	{names: []string{"watches", "wchc"}, serving: true, run: (*Server).adminWatchesBySession},
@@ -227,7 +228,7 @@ func (s *Server) adminMonitor(o *object) {
 
 func (s *Server) adminSrvr(o *object) {
 	st, v := &s.stats, s.view()
-	low, avg, high := st.times()
+	low, avg, high := s.times()
 	var stats object
 	size := s.cfg.DirBytes()
 	stats.put("packets_sent", st.sent.Load())

@@ -31,6 +31,12 @@ type run struct {
 	reads    int
 	size     span // bytes of the replies to reads
 	enc      *encoder
+	ops      opCounts
+
+	// of the last read that was answered; lastBody is the inbox's
+	lastOp   zk.OpCode
+	lastXid  int32
+	lastBody []byte
 }
 
 func (r *run) all() (want int, err error) {
@@ -69,7 +75,13 @@ func (r *run) request(frame []byte) error {
 		return c.refuse(reasonMoved)
 	}
 	body := frame[d.Offset():]
-	c.srv.stats.ops[slotOf(h.Type)].Add(1)
+	if slot := slotOf(h.Type); r.ops.count(slot) {
+		r.ops.settle(c.srv, time.Duration(c.srv.now()-r.startNs))
+		r.ops.count(slot)
+	}
+	if c.untilSample--; c.untilSample < 0 {
+		c.sample(h.Type, body)
+	}
 	class := classOf(h.Type)
 	if class != classAuth && !c.admitted {
 		if c.admitted = c.srv.cfg.Security.isAdmitted(c.auth); !c.admitted {
@@ -127,6 +139,8 @@ func (r *run) read(h *wire.RequestHeader, body []byte) error {
 	out.b = c.execute(out.b, h.Type, h.Xid, body, c.auth)
 	r.size.add(int64(len(out.b) - before))
 	c.note(h.Type, h.Xid, r.startNs, 0)
+	r.ops.read()
+	r.lastOp, r.lastXid, r.lastBody = h.Type, h.Xid, body
 	r.reads++
 	r.left--
 	dead, high := c.dead, c.backlogLocked() > outHigh
@@ -181,7 +195,10 @@ func (r *run) account() {
 	lat := time.Duration(s.now() - r.startNs)
 	s.stats.received.Add(int64(r.received))
 	s.stats.sent.Add(int64(r.reads))
-	s.stats.reads.add(int64(r.reads), lat)
+	r.ops.settle(s, lat)
+	if r.reads > 0 && s.slow.is(lat) {
+		r.slowBurst(lat)
+	}
 	r.size.flush(&s.stats.replies)
 	if r.enc != nil {
 		s.encoders.Put(r.enc)

@@ -66,6 +66,10 @@ type Config struct {
 	DataDir    string // shown by conf and dirs
 	Version    string // of this program, shown by srvr and envi; "" is "dev"
 
+	Unobserved  bool          // no times of stages and operations, no top talkers, no slow log
+	SlowRequest time.Duration // requests that take so long are logged; 0: none
+	TopDepth    int           // elements of a path that top talkers go by (pathStats.maxDepth); 0: DefaultTopDepth
+
 	CommandURL      string        // path of the admin port's commands (admin.commandURL); "": /commands
 	AdminInterval   time.Duration // shortest time between two snapshots over the admin port; 0: DefaultAdminInterval
 	NoAdminSnapshot bool          // the admin port's snapshot is switched off
@@ -100,6 +104,7 @@ func (c Config) withDefaults() Config {
 	def(&c.ElectionGrace, DefaultElectionGrace)
 	def(&c.ReapInterval, DefaultReapInterval)
 	def(&c.MaxReap, DefaultMaxReap)
+	def(&c.TopDepth, DefaultTopDepth)
 	def(&c.CommandURL, "/commands")
 	def(&c.AdminInterval, DefaultAdminInterval)
 	def(&c.ReconfigTimeout, DefaultReconfigTimeout)

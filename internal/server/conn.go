@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -37,13 +38,16 @@ type conn struct {
 	x509   []zk.ID         // identities of the client's certificate
 
 	// owned by the reader
-	in       inbox
-	head     [headBytes]byte
-	rn       int // of the last readReady
-	rerr     error
-	stop     bool           // no further request is read
-	sasl     *sasl.Exchange // nil before the client's first token
-	admitted bool           // it has proved what Security.Enforce asks for
+	in   inbox
+	head [headBytes]byte
+	rn   int // of the last readReady
+	rerr error
+	stop bool // no further request is read
+
+	untilSample, passed int            // requests until the top talkers look at one, and of how many that is
+	random              uint64         // not 0
+	sasl                *sasl.Exchange // nil before the client's first token
+	admitted            bool           // it has proved what Security.Enforce asks for
 
 	// owned by the writer (out.go)
 	wbuf []byte
@@ -126,6 +130,10 @@ type connStats struct {
 func (s *Server) newConn(nc net.Conn, g *guard) *conn {
 	c := &conn{srv: s, nc: nc, guard: g, stream: nc, acceptNs: s.now()}
 	c.cond.L = &c.mu
+	c.random = uint64(c.acceptNs)<<1 | 1
+	if s.top == nil {
+		c.untilSample = math.MaxInt
+	}
 	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			c.raw, c.onRead, c.onWrite = raw, c.readReady, c.writeReady

@@ -128,7 +128,7 @@ func (s *Server) writeStats(b *bytes.Buffer, clients bool) {
 	}
 	st := &s.stats
 	v := s.view()
-	low, avg, high := st.times()
+	low, avg, high := s.times()
 	fmt.Fprintf(b, "Latency min/avg/max: %d/%s/%d\n", low, decimal(avg), high)
 	fmt.Fprintf(b, "Received: %d\nSent: %d\nConnections: %d\nOutstanding: %d\n",
 		st.received.Load(), st.sent.Load(), s.connCount.Load(), s.outstanding.Load())
@@ -266,7 +266,10 @@ func (s *Server) resetConnStats() {
 	}
 }
 
-func (s *Server) resetStats() { s.stats.reset() }
+func (s *Server) resetStats() {
+	s.stats.reset()
+	s.observed.reset()
+}
 
 func (s *Server) writeMntr(b *bytes.Buffer) {
 	for _, m := range s.monitor() {

@@ -24,6 +24,7 @@ type house struct {
 	conns  []*conn
 	heard  []int64
 	locals []int64
+	paced  time.Duration // age at which the top talkers' pace was set
 }
 
 // Housekeep is one round: it tells the leader which sessions were heard from, and ends connections whose handshake takes too
@@ -50,6 +51,11 @@ func (s *Server) Housekeep(age time.Duration) {
 	clear(h.conns)
 	if s.cfg.LocalSessions {
 		s.keepLocals(age, h.locals)
+	}
+	s.slow.write(s.log)
+	if s.top != nil && age-h.paced >= time.Second {
+		s.top.pace(s.stats.received.Load(), (age - h.paced).Seconds())
+		h.paced = age
 	}
 	if s.ready.Load() && s.leader.Load() != 0 {
 		s.report(h.heard)

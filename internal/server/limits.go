@@ -46,6 +46,9 @@ const (
 	// DefaultMaxReap bounds the nodes that one such look deletes (znode.container.maxPerMinute).
 	DefaultMaxReap = 10000
 
+	// DefaultTopDepth is how many elements of a path the top talkers go by.
+	DefaultTopDepth = 2
+
 	// DefaultAdminInterval: the admin port gives out one snapshot in this time (admin.rateLimiterIntervalInMS).
 	DefaultAdminInterval = 5 * time.Minute
 )
@@ -99,6 +102,24 @@ const (
 
 	// maxAddressBytes bounds a member's announced client address.
 	maxAddressBytes = 512
+
+	// topKept is how many keys each list of the top talkers keeps; topPrefixBytes is how much of a path is looked at.
+	topKept        = 128
+	topPrefixBytes = 256
+
+	// topRate is how many requests a second are looked at at most, about; topEvery bounds how many one of them stands for.
+	topRate  = 1000
+	topEvery = 8192
+
+	// topHalfLife is the time, in seconds, in which a top talker's count halves; topFadeSeconds is the time between two steps of that.
+	topHalfLife    = 60.0
+	topFadeSeconds = 1.0
+
+	// topShown is how many of each list are shown if the request does not say.
+	topShown = 10
+
+	// slowKept is how many slow requests are logged per round of the housekeeper; more are counted.
+	slowKept = 10
 
 	// maxListed bounds the sessions, paths or watches that one answer of the admin port or of a word lists.
 	maxListed = 100_000

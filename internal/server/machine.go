@@ -24,6 +24,8 @@ type loopState struct {
 	event   []byte
 	dirty   []*conn // connections that got something in this batch
 
+	entry entryStages
+
 	epoch time.Time
 	nowNs int64 // Server.now at the first Done of the batch; 0 before it
 
@@ -68,7 +70,12 @@ func (l *loopState) since(startNs int64) time.Duration {
 }
 
 // BeginBatch implements node.Batcher: readers are locked out until EndBatch.
-func (s *Server) BeginBatch() { s.treeMu.Lock() }
+func (s *Server) BeginBatch() {
+	s.treeMu.Lock()
+	if s.observed.on {
+		s.loop.entry.began = s.now()
+	}
+}
 
 // EndBatch implements node.Batcher: readers may go on, and what the batch has to say is sent.
 func (s *Server) EndBatch() {
@@ -84,6 +91,10 @@ func (s *Server) EndBatch() {
 	}
 	s.zxid.Store(s.tree.LastZxid())
 	s.treeMu.Unlock()
+	endNs := int64(0)
+	if s.observed.on {
+		endNs = s.observeBatch(l.writes)
+	}
 	if l.sent > 0 {
 		s.stats.sent.Add(l.sent)
 	}
@@ -99,7 +110,7 @@ func (s *Server) EndBatch() {
 		s.stats.eventBytes.Add(l.eventBytes)
 	}
 	l.sent, l.answered, l.writes, l.eventBytes, l.applied, l.nowNs = 0, 0, 0, 0, 0, 0
-	s.flushAll(dirty)
+	s.flushAll(dirty, endNs)
 	clear(dirty)
 	l.dirty = dirty[:0]
 }
@@ -112,16 +123,19 @@ const (
 )
 
 // flushAll sends what the connections have, on flushers of their own if there are many.
-func (s *Server) flushAll(dirty []*conn) {
+// endNs is when they were appended; 0: nobody wants to know.
+func (s *Server) flushAll(dirty []*conn, endNs int64) {
 	if len(dirty) <= flushAlone {
 		for _, c := range dirty {
 			c.flushNow()
 		}
+		s.observeFlush(len(dirty), endNs)
 		return
 	}
 	parts := min(runtime.GOMAXPROCS(0), (len(dirty)+flushEach-1)/flushEach)
 	for i := range parts {
 		part := s.flushes.Get().(*flush)
+		part.endNs = endNs
 		part.conns = append(part.conns[:0], dirty[len(dirty)*i/parts:len(dirty)*(i+1)/parts]...)
 		s.wg.Go(part.run)
 	}
@@ -131,6 +145,7 @@ func (s *Server) flushAll(dirty []*conn) {
 type flush struct {
 	s     *Server
 	conns []*conn
+	endNs int64 // see flushAll
 	run   func()
 }
 
@@ -144,8 +159,16 @@ func (f *flush) send() {
 	for _, c := range f.conns {
 		c.flushNow()
 	}
+	f.s.observeFlush(len(f.conns), f.endNs)
 	clear(f.conns)
 	f.s.flushes.Put(f)
+}
+
+// observeFlush measures how long it took until n connections had been sent what they have.
+func (s *Server) observeFlush(n int, endNs int64) {
+	if endNs != 0 && n > 0 {
+		s.observed.stages[stageReply].add(int64(n), time.Duration(s.now()-endNs))
+	}
 }
 
 // Apply implements node.StateMachine. The result is a *tree.Result that lasts until the next Apply.
@@ -154,6 +177,7 @@ func (s *Server) Apply(c node.Command) any {
 	if err := cmd.Decode(c.Data); err != nil {
 		panic(fmt.Sprintf("server: entry %d of term %d holds a command that this version cannot read: %v", c.Index, c.Term, err))
 	}
+	s.nextEntry(c.Index)
 	s.loop.applied++
 	s.loop.proposal.add(int64(len(c.Data)))
 	s.tree.Apply(tree.Env{Index: c.Index, Term: c.Term, TimeMs: c.TimeMs, Origin: c.Origin}, cmd, res)

@@ -37,6 +37,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(m.name, m.help, nil, nil), kind, v)
 	}
+	if c.s.observed.on {
+		c.s.observed.collect(ch)
+	}
+	ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("slow_requests", "Requests that took as long as --slow-request.", nil, nil),
+		prometheus.CounterValue, float64(c.s.slow.total.Load()))
 	st := &c.s.stats
 	var total int64
 	for slot, info := range opTable {
@@ -49,6 +54,38 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n))
 	}
 	ch <- prometheus.MustNewConstMetric(prometheus.NewDesc("op_count_total", "Requests of all operations.", nil, nil), prometheus.CounterValue, float64(total))
+}
+
+// histogramBounds are the upper ends of the histograms' buckets, in seconds: four to a decade.
+var histogramBounds = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10}
+
+// collect shows how long operations and the stages of writes take.
+func (o *observing) collect(ch chan<- prometheus.Metric) {
+	ops := prometheus.NewDesc("op_latency_seconds", "Time from a request to its reply, by operation.", []string{"op"}, nil)
+	for slot, l := range o.ops {
+		if l != nil && l.count.Load() > 0 {
+			l.histogram(ch, ops, opTable[slot].metric)
+		}
+	}
+	stages := prometheus.NewDesc("stage_seconds", "Time that a write of this server's clients spends in a stage; together they are its latency.", []string{"stage"}, nil)
+	for i := range o.stages {
+		o.stages[i].histogram(ch, stages, stageNames[i])
+	}
+}
+
+// histogram shows a latency. Its own buckets are finer; one counts where its upper end does.
+func (l *latency) histogram(ch chan<- prometheus.Metric, desc *prometheus.Desc, label string) {
+	cumulative := make(map[float64]uint64, len(histogramBounds))
+	var n uint64
+	next := 0
+	for i := range l.bucks {
+		for next < len(histogramBounds) && float64(bucketTop(i))/1e6 > histogramBounds[next] {
+			cumulative[histogramBounds[next]] = n
+			next++
+		}
+		n += uint64(l.bucks[i].Load())
+	}
+	ch <- prometheus.MustNewConstHistogram(desc, n, float64(l.sumNs.Load())/1e9, cumulative, label)
 }
 
 // collect shows a summary, with the quantiles that ZooKeeper's Prometheus provider has.

@@ -73,7 +73,7 @@ func (s *Server) monitor() []sample {
 	st := &s.stats
 	v, w := s.view(), s.watchCounts()
 	open, limit := descriptors()
-	low, avg, high := st.times()
+	low, avg, high := s.times()
 	all := []sample{
 		{"version", s.fullVersion(), text, ""},
 		{"server_state", s.Mode(), text, ""},
@@ -107,6 +107,7 @@ func (s *Server) monitor() []sample {
 		{"last_zxid", v.zxid, gauge, "Zxid of the last transaction that this server has applied."},
 	}
 	lastReply, minReply, maxReply := st.replies.get()
+	reads, writes := s.latencies()
 	all = append(all,
 		sample{"last_client_response_size", lastReply, gauge, "Bytes of the last reply, -1 if there was none."},
 		sample{"min_client_response_size", minReply, gauge, "Bytes of the smallest reply."},
@@ -118,8 +119,8 @@ func (s *Server) monitor() []sample {
 		sample{"snapshot_error_count", st.snapErrors.Load(), counter, "Snapshots over the admin port that failed."},
 		sample{"snapshot_rate_limited_count", st.snapLimited.Load(), counter, "Snapshots over the admin port that were asked for too often."},
 		sample{"watch_bytes", st.eventBytes.Load(), counter, "Bytes of watch events sent to clients."},
-		sample{"readlatency", st.reads.summarized(), gauge, "Time from a read to its reply, in ms."},
-		sample{"updatelatency", st.writes.summarized(), gauge, "Time from a write to its reply, in ms."},
+		sample{"readlatency", reads.summarized(), gauge, "Time from a read to its reply, in ms."},
+		sample{"updatelatency", writes.summarized(), gauge, "Time from a write to its reply, in ms."},
 		sample{"election_time", st.elections.basic(), gauge, "Time without a leader, in ms."},
 		sample{"snapshottime", st.snapshots.basic(), gauge, "Time to write a snapshot, in ms."},
 		sample{"fsynctime", st.syncs.basic(), gauge, "Time to write and sync a batch of the log, in ms."},

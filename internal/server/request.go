@@ -116,7 +116,11 @@ func (r *request) Done(result any, err error) {
 			return
 		}
 		s.loop.writes++
-		s.stats.writes.add(1, s.loop.since(r.startNs))
+		if total := s.loop.since(r.startNs); s.observed.on {
+			s.observeWrite(r, total)
+		} else {
+			s.stats.writes.add(1, total)
+		}
 		c.popLocked()
 	}
 	c.drainLocked()
@@ -177,7 +181,7 @@ func (c *conn) drainLocked() {
 func (c *conn) answerRead(r *request) {
 	out := c.outLocked()
 	out.b = c.execute(out.b, r.op, r.xid, r.body, r.auth)
-	c.srv.stats.reads.add(1, c.srv.loop.since(r.startNs))
+	c.observeQueued(r, c.srv.loop.since(r.startNs))
 	if c.backlogLocked() > outHigh+c.srv.cfg.MaxReplyBytes {
 		c.killLocked("the replies to its reads behind a write are too long together")
 	}

@@ -97,6 +97,9 @@ type Server struct {
 	awayMu sync.Mutex // writers of awaySinceNs
 
 	snapshotGate adminGate
+	observed     observing
+	slow         *slowLog    // constant
+	top          *topTalkers // constant; nil: off
 
 	mu sync.Mutex
 	// guarded by mu
@@ -124,6 +127,12 @@ func New(cfg Config) (*Server, error) {
 	s.noisy = newLimiter(s.log, s.now)
 	s.allowed = allowedWords(cfg.FourLetterWords)
 	s.loop.epoch = s.start
+	s.observed.start(!cfg.Unobserved)
+	s.slow = newSlowLog(0)
+	if !cfg.Unobserved {
+		s.slow = newSlowLog(cfg.SlowRequest)
+		s.top = newTop(cfg.TopDepth, 0)
+	}
 	s.lead.live = session.New(session.Options{TickMs: cfg.TickMs, PauseMs: int64(cfg.MinSessionTimeoutMs) / 4})
 	s.lead.addrs = make(map[uint64]string)
 	s.awaySinceNs.Store(1)
@@ -140,6 +149,11 @@ func New(cfg Config) (*Server, error) {
 // Attach gives the server its replica, before Serve. The replica may have begun to apply its log.
 func (s *Server) Attach(rep Replicator) {
 	s.rep = rep
+	if timer, ok := rep.(interface {
+		Times(index uint64) replica.Times
+	}); ok {
+		s.observed.timer = timer
+	}
 	s.ready.Store(true)
 	s.beginToCatchUp()
 	if !s.cfg.Manual {

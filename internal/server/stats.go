@@ -37,7 +37,7 @@ type stats struct {
 	replies   sizes // of single replies
 	proposals sizes // of the commands that this server has applied
 
-	reads  latency
+	reads  latency // of a server that does not observe its operations one by one; see Server.latencies
 	writes latency
 
 	ops [opSlots]atomic.Int64
@@ -107,8 +107,8 @@ func (l *latency) basic() summary {
 }
 
 // times is the latency of all requests, in ms.
-func (s *stats) times() (minMs int64, avgMs float64, maxMs int64) {
-	r, w := &s.reads, &s.writes
+func (s *Server) times() (minMs int64, avgMs float64, maxMs int64) {
+	r, w := s.latencies()
 	n := r.count.Load() + w.count.Load()
 	if n == 0 {
 		return 0, 0, 0
@@ -147,6 +147,19 @@ func (l *latency) add(n int64, d time.Duration) {
 	for old := l.maxNs.Load(); ns > old && !l.maxNs.CompareAndSwap(old, ns); old = l.maxNs.Load() {
 	}
 	for old := l.minNs.Load(); (old == 0 || ns+1 < old) && !l.minNs.CompareAndSwap(old, ns+1); old = l.minNs.Load() {
+	}
+}
+
+// merge adds what o has counted. Nobody else uses l.
+func (l *latency) merge(o *latency) {
+	l.count.Add(o.count.Load())
+	l.sumNs.Add(o.sumNs.Load())
+	l.maxNs.Store(max(l.maxNs.Load(), o.maxNs.Load()))
+	if low := o.minNs.Load(); low > 0 && (l.minNs.Load() == 0 || low < l.minNs.Load()) {
+		l.minNs.Store(low)
+	}
+	for i := range l.bucks {
+		l.bucks[i].Add(o.bucks[i].Load())
 	}
 }
 

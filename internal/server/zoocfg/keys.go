@@ -68,6 +68,7 @@ var keys = map[string]setter{
 	"admin.restore.enabled":         boolean(func(c *Config, on bool) { c.NoAdminRestore = !on }),
 	"admin.snapshot.enabled":        boolean(func(c *Config, on bool) { c.NoAdminSnapshot = !on }),
 	"metricsProvider.exportJvmInfo": boolean(func(c *Config, on bool) { c.NoRuntimeMetrics = !on }),
+	"pathStats.maxDepth":            number(1, 64, "of elements of a path", func(c *Config, n int64) { c.PathDepth = int(n) }),
 	"znode.container.maxPerMinute":  number(1, math.MaxInt32, "of nodes", func(c *Config, n int64) { c.ReapPerMinute = int(n) }),
 	"admin.idleTimeout":             number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.AdminIdleMs = n }),
 	"clientPortListenBacklog":       number(-1, math.MaxInt32, "of connections, -1 for the default", func(c *Config, n int64) { c.Backlog = int(max(0, n)) }),

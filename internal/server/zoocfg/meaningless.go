@@ -119,7 +119,6 @@ var meaningless = map[string]string{
 	"pathStats.delay":                                       whyPathStats,
 	"pathStats.enabled":                                     whyPathStats,
 	"pathStats.initialDelay":                                whyPathStats,
-	"pathStats.maxDepth":                                    whyPathStats,
 	"pathStats.sampleRate":                                  whyPathStats,
 	"pathStats.slotCapacity":                                whyPathStats,
 	"pathStats.slotDuration":                                whyPathStats,

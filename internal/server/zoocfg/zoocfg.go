@@ -80,6 +80,7 @@ type Config struct {
 	HandshakeMs       int64 // for a connection to get its session
 	SnapshotBytes     int64 // log that makes a new snapshot
 	Secure            Secure
+	PathDepth         int      // elements of a path that top talkers go by
 	Servers           []Server // by id
 	MyID              uint64   // of the myid file; 0: there is none
 	dynamicConfigFile string
