@@ -328,7 +328,18 @@ func (s *settings) serverConfig(port int, log *slog.Logger) server.Config {
 		LocalSessions: f.LocalSessions, LocalUpgrade: f.LocalUpgrade, ReadOnly: s.readOnly, LinearizableReads: s.linear,
 		Reconfig: s.reconfig, StandaloneOff: f.StandaloneOff,
 		X509SuperUser: cmp.Or(s.tls.superUser, f.Secure.SuperUser), MaxTLSHandshakes: f.Secure.MaxHandshakes,
+		EnforceQuota: f.EnforceQuota, Throttle: throttle(&f.Throttle),
 		Version: buildVersion().Version, Log: log,
+	}
+}
+
+func throttle(t *zoocfg.Throttle) server.Throttle {
+	return server.Throttle{
+		Tokens: t.Tokens, FillTimeMs: t.FillTimeMs, FillCount: t.FillCount, FreezeMs: t.FreezeMs,
+		DropIncrease: t.DropIncrease, DropDecrease: t.DropDecrease, DecreaseRatio: t.DecreaseRatio,
+		Weighted: t.Weighted, NewWeight: t.NewWeight, RenewWeight: t.RenewWeight, LocalWeight: t.LocalWeight,
+		GlobalOutstanding: t.GlobalOutstanding, MaxRequests: t.MaxRequests, OpWait: time.Duration(t.OpWaitMs) * time.Millisecond,
+		LargeThreshold: t.LargeThreshold, LargeMaxBytes: t.LargeMaxBytes,
 	}
 }
 

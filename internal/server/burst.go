@@ -50,7 +50,7 @@ func (r *run) all() (want int, err error) {
 			return 0, err
 		}
 		if frame == nil {
-			return size, nil
+			return size, c.srv.expectLarge(size)
 		}
 		c.in.pos += size
 		r.received++
@@ -214,9 +214,32 @@ func (r *run) account() {
 }
 
 // enqueue puts a request that somebody else will answer into the queue, when there is room for it.
-func (r *run) enqueue(q *request) error {
+// taken is false without an error if it was answered instead, because it had waited too long for its turn.
+func (r *run) enqueue(h *wire.RequestHeader, q *request, size int) (taken bool, err error) {
 	c := r.c
 	r.release()
+	in, late := r.throttled(h)
+	switch {
+	case !in:
+		err = errEnded
+	case late:
+		r.decided(h, zk.ErrThrottledOp, moreReplies)
+	default:
+		if err = c.srv.takeLarge(q, size); err == nil {
+			err = r.push(q)
+		}
+		if err == nil {
+			return true, nil
+		}
+		c.srv.giveLarge(q)
+		c.srv.turns.leave(1)
+	}
+	c.srv.freeRequest(q)
+	return false, err
+}
+
+func (r *run) push(q *request) error {
+	c := r.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	alive := c.waitLocked(waitRoom)
@@ -226,7 +249,6 @@ func (r *run) enqueue(q *request) error {
 		alive = c.waitLocked(waitNoSync)
 	}
 	if !alive {
-		c.srv.freeRequest(q)
 		return errEnded
 	}
 	c.pushLocked(q)
@@ -256,14 +278,15 @@ func (r *run) write(h *wire.RequestHeader, body []byte) error {
 		}
 	}
 	q := c.srv.newRequest(c, classWrite, h, r.startNs)
-	if err := r.enqueue(q); err != nil {
+	if taken, err := r.enqueue(h, q, len(body)); !taken {
 		return err
 	}
 	if h.Type == zk.OpCloseSession {
 		c.stop = true
 	}
 	if err := c.srv.rep.Propose(data, q); err != nil {
-		c.srv.outstanding.Add(-1)
+		c.srv.giveLarge(q)
+		c.srv.finished(1)
 		return err
 	}
 	return nil
@@ -279,7 +302,7 @@ func (r *run) sync(h *wire.RequestHeader, body []byte) error {
 	}
 	q := r.c.srv.newRequest(r.c, classSync, h, r.startNs)
 	q.body = append(q.body, body...)
-	if err := r.enqueue(q); err != nil {
+	if taken, err := r.enqueue(h, q, len(body)); !taken {
 		return err
 	}
 	r.c.srv.rep.Barrier(q)
@@ -299,7 +322,7 @@ func looksAtTree(op zk.OpCode) bool {
 func (r *run) barrierRead(h *wire.RequestHeader, body []byte) error {
 	q := r.c.srv.newRequest(r.c, classSync, h, r.startNs)
 	q.auth, q.body = r.c.auth, append(q.body, body...)
-	if err := r.enqueue(q); err != nil {
+	if taken, err := r.enqueue(h, q, len(body)); !taken {
 		return err
 	}
 	r.c.srv.rep.Barrier(q)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -61,6 +62,10 @@ type Config struct {
 	SecureClientAddr string   // "host:port" for clients with TLS, shown by conf; "" none
 	MaxTLSHandshakes int      // handshakes at a time; more are turned away (netty.server.outstandingHandshake.limit). 0: no limit
 	Security         Security // who clients are
+	Throttle         Throttle // how much they may do at a time
+
+	// EnforceQuota makes the writes of this server's clients fail that would exceed a hard quota (enforceQuota).
+	EnforceQuota bool
 
 	ClientAddr string // "host:port" where clients reach this server, announced to the ensemble; "" is not announced
 	DataDir    string // shown by conf and dirs
@@ -110,6 +115,7 @@ func (c Config) withDefaults() Config {
 	def(&c.ReconfigTimeout, DefaultReconfigTimeout)
 	def(&c.Version, "dev")
 	def(&c.ID, 1)
+	c.Throttle.withDefaults()
 	if c.FourLetterWords == nil {
 		c.FourLetterWords = DefaultFourLetterWords
 	}
@@ -143,5 +149,5 @@ func (c *Config) validate() error {
 	case c.MaxConns < 1 || c.MaxConnsPerIP < 0 || c.MaxOutstanding < 1 || c.MaxOutBytes < 1 || c.MaxOutTotal < 1 || c.MaxInTotal < 1 || c.MaxReplyBytes < 1:
 		return fmt.Errorf("server: a limit below 1")
 	}
-	return c.Security.validate()
+	return errors.Join(c.Security.validate(), c.Throttle.validate())
 }

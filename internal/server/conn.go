@@ -84,6 +84,7 @@ type conn struct {
 	session       int64   // 0 before the session is there
 	local         bool    // this server alone knows the session; written by the reader
 	timeoutMs     int32
+	turn          bool  // a turnstile has let it in
 	overdue       bool  // it was dead already when the housekeeper came by
 	quietNs       int64 // readOnly: the server's age when its client was last heard
 	stats         connStats
@@ -107,6 +108,7 @@ const (
 	waitNothing waitFor = iota
 	waitSession         // state is open, or the last reply of a failed handshake is appended
 	waitRoom            // the queue has room again
+	waitTurn            // a turnstile lets it in
 	waitNoSync          // no sync is in the queue
 	waitSent            // the backlog is small again
 	waitEnd             // the last reply is sent
@@ -218,7 +220,12 @@ func (c *conn) holdsLocked(w waitFor) bool {
 		if c.queue.len == 0 {
 			return true
 		}
+		if limit := c.srv.cfg.Throttle.GlobalOutstanding; limit > 0 && c.srv.outstanding.Load() > int64(limit) {
+			return false // looked at again at its own next answer
+		}
 		return c.queue.len < c.srv.cfg.MaxOutstanding && c.queue.bytes < maxPending && c.srv.inTotal.Load() < c.srv.cfg.MaxInTotal
+	case waitTurn:
+		return c.turn
 	case waitNoSync:
 		return c.queue.syncs == 0
 	case waitSent:

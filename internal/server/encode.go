@@ -26,7 +26,7 @@ var (
 // command is the bytes of the command that a request asks for; they last until the next call.
 func (e *encoder) command(c *conn, op zk.OpCode, body []byte) ([]byte, error) {
 	cmd := &e.cmd
-	*cmd = tree.Command{Kind: tree.KindWrite, Session: c.session, Local: c.local, Auth: c.auth, Ops: cmd.Ops[:0]}
+	*cmd = tree.Command{Kind: tree.KindWrite, Session: c.session, Local: c.local, Auth: c.auth, Ops: cmd.Ops[:0], EnforceQuota: c.srv.cfg.EnforceQuota}
 	if cap(e.buf) > pooledBytes {
 		e.buf = nil
 	}

@@ -196,7 +196,7 @@ func (e *ensemble) do(f func()) {
 func (e *ensemble) add(p proposal) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if p.data == nil && e.noSync {
+	if p.data == nil && p.call == nil && e.noSync {
 		e.syncs = append(e.syncs, p)
 	} else {
 		e.log = append(e.log, p)

@@ -38,6 +38,9 @@ func (c *conn) handshake() error {
 		c.srv.stats.rejected.Add(1)
 		return c.refuse("no leader is known, or this server has not caught up with it yet")
 	}
+	if !c.mayOpen(req.SessionID != 0) {
+		return c.refuse("too many sessions are being opened (connection_throttle_tokens)")
+	}
 	if err := c.catchUp(req.LastZxidSeen); err != nil {
 		return err
 	}
@@ -172,7 +175,11 @@ func (c *conn) openSession(req *wire.ConnectRequest) error {
 		}
 	}
 	cmd.Session, cmd.Passwd = o.id, o.passwd
+	if !s.openings.enter(c) {
+		return errEnded
+	}
 	if err := s.rep.Propose(cmd.Append(nil), o); err != nil {
+		s.openings.leave(1)
 		return err
 	}
 	c.mu.Lock()
@@ -190,6 +197,7 @@ func (c *conn) openSession(req *wire.ConnectRequest) error {
 // Done implements node.Waiter: the session's command was applied. The reader is woken and sends the answer.
 func (o *opening) Done(result any, err error) {
 	c, s := o.c, o.c.srv
+	s.openings.leave(1)
 	if err != nil {
 		c.kill("its session could not be opened: " + err.Error())
 		return

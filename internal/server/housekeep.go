@@ -34,7 +34,7 @@ func (s *Server) Housekeep(age time.Duration) {
 	h.conns, h.heard, h.locals = s.appendConns(h.conns[:0]), h.heard[:0], h.locals[:0]
 	away := s.away()
 	for _, c := range h.conns {
-		heard := c.heard.Swap(false)
+		heard := c.heard.Swap(false) || c.isWaitedFor()
 		if heard {
 			c.mu.Lock()
 			switch {
@@ -60,6 +60,14 @@ func (s *Server) Housekeep(age time.Duration) {
 	if s.ready.Load() && s.leader.Load() != 0 {
 		s.report(h.heard)
 	}
+}
+
+// isWaitedFor says whether the client waits for this server, or for its turn, so that nothing more of it is read: that its pings are not heard is not
+// its fault. A session does not expire because its server is busy.
+func (c *conn) isWaitedFor() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.queue.len > 0 || c.waitFor == waitTurn
 }
 
 // inspect ends c if it is time.

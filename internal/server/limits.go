@@ -94,6 +94,16 @@ const (
 	maxLinger     = 1 << 20
 	lingerTimeout = time.Second
 
+	// maxOpenings bounds the sessions that are being opened at a time, by connections that are there; further ones wait, the oldest first. In a
+	// reconnect storm the writes of others wait behind no more than this.
+	maxOpenings = 256
+
+	// turnAwayWithin bounds the random time that a connection is held that gets no session for want of tokens.
+	turnAwayWithin = 250 * time.Millisecond
+
+	// maxNamespaces bounds the namespaces that quotas are counted for in metrics.
+	maxNamespaces = 1000
+
 	// maxReportIDs bounds the sessions in one datagram to the leader.
 	maxReportIDs = 4096
 

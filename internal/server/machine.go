@@ -99,7 +99,7 @@ func (s *Server) EndBatch() {
 		s.stats.sent.Add(l.sent)
 	}
 	if l.answered > 0 {
-		s.outstanding.Add(-l.answered)
+		s.finished(l.answered)
 	}
 	if l.applied > 0 {
 		s.stats.applied.Add(l.applied)
@@ -184,6 +184,9 @@ func (s *Server) Apply(c node.Command) any {
 	s.lead.timeMs = c.TimeMs
 	if len(res.Events) > 0 {
 		s.fire(res.Events)
+	}
+	if len(res.Quotas) > 0 && c.Origin == s.origin() {
+		s.tellQuotas(res.Quotas)
 	}
 	switch cmd.Kind {
 	case tree.KindCreateSession:

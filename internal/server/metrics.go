@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -27,15 +28,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 			v.collect(ch, &m)
 			continue
 		}
+		if k, ok := m.value.(keyed); ok {
+			k.collect(ch, &m)
+			continue
+		}
 		v, ok := number(m.value)
 		if !ok {
 			continue
 		}
-		kind := prometheus.GaugeValue
-		if m.kind == counter {
-			kind = prometheus.CounterValue
-		}
-		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(m.name, m.help, nil, nil), kind, v)
+		ch <- prometheus.MustNewConstMetric(prometheus.NewDesc(m.name, m.help, nil, nil), m.valueType(), v)
 	}
 	if c.s.observed.on {
 		c.s.observed.collect(ch)
@@ -86,6 +87,21 @@ func (l *latency) histogram(ch chan<- prometheus.Metric, desc *prometheus.Desc, 
 		n += uint64(l.bucks[i].Load())
 	}
 	ch <- prometheus.MustNewConstHistogram(desc, n, float64(l.sumNs.Load())/1e9, cumulative, label)
+}
+
+// collect shows a value for each key, labelled as ZooKeeper's Prometheus provider does.
+func (k keyed) collect(ch chan<- prometheus.Metric, m *sample) {
+	desc := prometheus.NewDesc(m.name, m.help, []string{"key"}, nil)
+	k.each(func(key string, value int64) {
+		ch <- prometheus.MustNewConstMetric(desc, m.valueType(), float64(value), strings.ToValidUTF8(key, "\uFFFD"))
+	})
+}
+
+func (m *sample) valueType() prometheus.ValueType {
+	if m.kind == counter {
+		return prometheus.CounterValue
+	}
+	return prometheus.GaugeValue
 }
 
 // collect shows a summary, with the quantiles that ZooKeeper's Prometheus provider has.

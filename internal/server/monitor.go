@@ -129,6 +129,8 @@ func (s *Server) monitor() []sample {
 		sample{"node_changed_watch_count", st.fired[zk.EventNodeDataChanged].summarized(), gauge, "Watches that one change has fired."},
 		sample{"node_children_watch_count", st.fired[zk.EventNodeChildrenChanged].summarized(), gauge, "Watches that one change of a child list has fired."},
 	)
+	all = append(all, s.quotaSamples()...)
+	all = append(all, s.throttleSamples()...)
 	return withNever(append(all, s.quorum()...))
 }
 

@@ -17,6 +17,10 @@ var mntrQuantiles = []struct {
 
 // each yields a sample as mntr shows it: a summary as several figures (AvgMinMaxCounter, AvgMinMaxPercentileCounter).
 func (m *sample) each(yield func(name string, value any)) {
+	if k, ok := m.value.(keyed); ok {
+		k.each(func(key string, value int64) { yield(key+"_"+m.name, value) })
+		return
+	}
 	v, ok := m.value.(summary)
 	if !ok {
 		yield(m.name, m.value)
@@ -65,7 +69,8 @@ const (
 		requests_not_forwarded_to_commit_processor skip_learner_request_to_next_processor_count
 		quit_leading_due_to_disloyal_voter revalidate_count connection_revalidate_count
 		cnxn_closed_without_zk_server_running insecure_admin_count restore_error_count restore_rate_limited_count stale_replies
-		unrecoverable_error_count digest_mismatches_count`
+		unrecoverable_error_count digest_mismatches_count
+		stale_requests stale_requests_dropped`
 	neverSummaries = `
 		commit_commit_proc_req_queued commit_process_time concurrent_request_processing_in_commit_processor
 		learner_request_processor_queue_size netty_queued_buffer_capacity pending_session_queue_size prep_process_time prep_processor_queue_size
@@ -83,10 +88,8 @@ const (
 
 // unowned are figures that other parts of the server will count: until they do, nothing of theirs happens.
 const (
-	unownedCounters  = `ensemble_auth_fail ensemble_auth_skip ensemble_auth_success large_requests_rejected request_throttle_wait_count stale_requests stale_requests_dropped throttled_ops tls_handshake_exceeded unsuccessful_handshake`
-	unownedGauges    = `connection_drop_probability non_mtls_local_conn_count non_mtls_remote_conn_count outstanding_tls_handshake`
-	unownedSummaries = `connection_token_deficit`
-	unownedAdvanced  = `request_throttle_queue_time_ms`
+	unownedCounters = `ensemble_auth_fail ensemble_auth_skip ensemble_auth_success tls_handshake_exceeded unsuccessful_handshake`
+	unownedGauges   = `non_mtls_local_conn_count non_mtls_remote_conn_count outstanding_tls_handshake`
 )
 
 // withNever adds the figures that are always 0, but for those that all has already.
@@ -102,7 +105,7 @@ func withNever(all []sample) []sample {
 		kind  sampleKind
 	}{
 		{neverCounters, int64(0), counter}, {neverSummaries, summary{}, gauge}, {neverAdvanced, summary{quantile: none}, gauge},
-		{unownedCounters, int64(0), counter}, {unownedGauges, int64(0), gauge}, {unownedSummaries, summary{}, gauge}, {unownedAdvanced, summary{quantile: none}, gauge},
+		{unownedCounters, int64(0), counter}, {unownedGauges, int64(0), gauge},
 	} {
 		for name := range strings.FieldsSeq(g.names) {
 			if !known[name] {

@@ -22,6 +22,7 @@ type request struct {
 
 	startNs int64
 	auth    []zk.ID // classRead, and classSync if it is a read that waits for a barrier: the connection's identities when it came
+	large   int     // bytes in Server.largeBytes
 	body    []byte  // classRead, classSync: the request's record; classUnknown: the reply's; the request owns it
 
 	// of an answer that is decided already (class classUnknown)
@@ -94,8 +95,9 @@ func (s *Server) freeRequest(r *request) {
 // lock; only an error may come from elsewhere. It answers the request and everything that waited for it.
 func (r *request) Done(result any, err error) {
 	c, s := r.c, r.c.srv
+	s.giveLarge(r)
 	if err != nil {
-		s.outstanding.Add(-1)
+		s.finished(1)
 		c.kill(whyUnanswered(err))
 		return
 	}

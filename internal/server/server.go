@@ -79,8 +79,14 @@ type Server struct {
 	outstanding   atomic.Int64 // requests proposed or queued
 	connCount     atomic.Int64
 	tlsHandshakes atomic.Int64 // under way
+	largeBytes    atomic.Int64 // of large requests under way
 	lastSnapshot  atomic.Pointer[snapshotTaken]
 	stats         stats
+
+	tokens       *tokens
+	turns        turnstile // writes and syncs under way, if they are limited
+	openings     turnstile // sessions being opened
+	quotaRefused quotaRefusals
 
 	requests   sync.Pool // *request
 	encoders   sync.Pool // *encoder
@@ -126,6 +132,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.noisy = newLimiter(s.log, s.now)
 	s.allowed = allowedWords(cfg.FourLetterWords)
+	s.tokens = newTokens(cfg.Throttle, cfg.LocalSessions)
+	s.turns.limit, s.openings.limit = cfg.Throttle.MaxRequests, maxOpenings
 	s.loop.epoch = s.start
 	s.observed.start(!cfg.Unobserved)
 	s.slow = newSlowLog(0)

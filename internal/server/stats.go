@@ -10,18 +10,21 @@ import (
 
 // stats are a server's counters. Each is added to once per burst or batch, not per request.
 type stats struct {
-	received    atomic.Int64 // requests, connect requests and commands included
-	sent        atomic.Int64 // replies and events
-	recvBytes   atomic.Int64
-	sentBytes   atomic.Int64
-	accepted    atomic.Int64
-	rejected    atomic.Int64 // connections beyond a limit, or without a leader
-	dropped     atomic.Int64 // connections that ended without closeSession
-	authFails   atomic.Int64
-	tlsFails    atomic.Int64 // connections that ended in the TLS handshake, or before it
-	tlsExceeded atomic.Int64 // of them for MaxTLSHandshakes
-	expired     atomic.Int64 // sessions that this server's commands expired
-	reaped      atomic.Int64 // container and TTL nodes, likewise
+	received      atomic.Int64 // requests, connect requests and commands included
+	sent          atomic.Int64 // replies and events
+	recvBytes     atomic.Int64
+	sentBytes     atomic.Int64
+	accepted      atomic.Int64
+	rejected      atomic.Int64 // connections beyond a limit, or without a leader
+	dropped       atomic.Int64 // connections that ended without closeSession
+	authFails     atomic.Int64
+	tlsFails      atomic.Int64 // connections that ended in the TLS handshake, or before it
+	tlsExceeded   atomic.Int64 // of them for MaxTLSHandshakes
+	throttledOps  atomic.Int64 // requests that waited too long for their turn
+	largeRejected atomic.Int64
+	throttled     latency      // how long requests waited for their turn
+	expired       atomic.Int64 // sessions that this server's commands expired
+	reaped        atomic.Int64 // container and TTL nodes, likewise
 
 	applied     atomic.Int64 // commands
 	looked      atomic.Int64 // times that the leader was lost

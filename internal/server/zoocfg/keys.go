@@ -14,6 +14,9 @@ import (
 // identities and header.
 const MaxFrame = 4<<20 - 64<<10
 
+// maxTokens is the highest number of tokens, and of milliseconds to fill them in: their products stay exact.
+const maxTokens = 1 << 24
+
 // setter takes a value, or says what is wrong with it: the end of a sentence that starts with "key=value ".
 type setter func(c *Config, value string) (bad string)
 
@@ -83,6 +86,24 @@ var keys = map[string]setter{
 	"readonlymode.enabled":          boolean(func(c *Config, on bool) { c.ReadOnlyMode = on }),
 	"peerType":                      setPeerType,
 
+	"enforceQuota":                              boolean(func(c *Config, on bool) { c.EnforceQuota = on }),
+	"connection_throttle_tokens":                number(0, maxTokens, "of tokens, 0 for no limit", func(c *Config, n int64) { c.Throttle.Tokens = int(n) }),
+	"connection_throttle_fill_time":             number(1, maxTokens, "in milliseconds", func(c *Config, n int64) { c.Throttle.FillTimeMs = int(n) }),
+	"connection_throttle_fill_count":            number(1, maxTokens, "of tokens", func(c *Config, n int64) { c.Throttle.FillCount = int(n) }),
+	"connection_throttle_freeze_time":           number(-1, math.MaxInt32, "in milliseconds, -1 for no dropping at random", func(c *Config, n int64) { c.Throttle.FreezeMs = int(max(n, 0)) }),
+	"connection_throttle_drop_increase":         share(math.SmallestNonzeroFloat64, func(c *Config, f float64) { c.Throttle.DropIncrease = f }),
+	"connection_throttle_drop_decrease":         share(math.SmallestNonzeroFloat64, func(c *Config, f float64) { c.Throttle.DropDecrease = f }),
+	"connection_throttle_decrease_ratio":        share(0, func(c *Config, f float64) { c.Throttle.DecreaseRatio = f }),
+	"connection_throttle_weight_enabled":        boolean(func(c *Config, on bool) { c.Throttle.Weighted = on }),
+	"connection_throttle_global_session_weight": number(1, 1000, "of tokens", func(c *Config, n int64) { c.Throttle.NewWeight = int(n) }),
+	"connection_throttle_local_session_weight":  number(1, 1000, "of tokens", func(c *Config, n int64) { c.Throttle.LocalWeight = int(n) }),
+	"connection_throttle_renew_session_weight":  number(1, 1000, "of tokens", func(c *Config, n int64) { c.Throttle.RenewWeight = int(n) }),
+	"globalOutstandingLimit":                    number(1, math.MaxInt32, "of requests", func(c *Config, n int64) { c.Throttle.GlobalOutstanding = int(n) }),
+	"request_throttle_max_requests":             number(0, math.MaxInt32, "of requests, 0 for no limit", func(c *Config, n int64) { c.Throttle.MaxRequests = int(n) }),
+	"throttled_op_wait_time":                    number(0, math.MaxInt32, "in milliseconds, 0 for no limit", func(c *Config, n int64) { c.Throttle.OpWaitMs = int(n) }),
+	"largeRequestMaxBytes":                      number(1, math.MaxInt32, "of bytes", func(c *Config, n int64) { c.Throttle.LargeMaxBytes = int(n) }),
+	"largeRequestThreshold":                     number(-1, math.MaxInt32, "of bytes, -1 for none", func(c *Config, n int64) { c.Throttle.LargeThreshold = int(max(n, 0)) }),
+
 	"admin.forceHttps":       refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
 	"admin.needClientAuth":   refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
 	"admin.portUnification":  refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
@@ -147,6 +168,21 @@ func number(low, high int64, what string, take func(*Config, int64)) setter {
 		}
 		take(c, n)
 		return ""
+	}
+}
+
+// share is a number from low to 1.
+func share(low float64, take func(*Config, float64)) setter {
+	return func(c *Config, v string) string {
+		f, err := strconv.ParseFloat(v, 64)
+		switch {
+		case err == nil && f >= low && f <= 1:
+			take(c, f)
+			return ""
+		case low > 0:
+			return "is not a share; give a number above 0 and up to 1, such as 0.02"
+		}
+		return "is not a share; give a number from 0 to 1, such as 0.5"
 	}
 }
 

@@ -18,6 +18,7 @@ const (
 	whyPurge       = "snapshots and log segments that are not needed any more are removed as soon as that is so"
 	whyReplyCache  = "replies are encoded from the tree faster than a cache would find them"
 	whySnapshotDo  = "snapshots are written by the bytes of log since the last one, compressed with zstd and checked by the state's digest"
+	whyStale       = "what a connection has waiting is always dropped with it"
 	whyTesting     = "it is for ZooKeeper's own tests"
 	whyWatchTables = "watches are in one indexed table that needs no cleaning"
 )
@@ -70,6 +71,7 @@ var meaningless = map[string]string{
 	"intBufferStartingSizeBytes":                            whyNIO,
 	"jmx.log4j.disable":                                     whyJVM,
 	"jmx.log4j.mbean":                                       whyJVM,
+	"jute.maxbuffer.extrasize":                              "a request is not stored in its own form, and there is room for what is added to it",
 	"jvm.pause.info-threshold.ms":                           whyJVM,
 	"jvm.pause.monitor":                                     whyJVM,
 	"jvm.pause.sleep.time.ms":                               whyJVM,
@@ -127,6 +129,10 @@ var meaningless = map[string]string{
 	"quorum.cnxn.threads.size":                              whyElection,
 	"quorumCnxnTimeoutMs":                                   whyElection,
 	"request.timeout":                                       whyClientSide,
+	"request_stale_connection_check":                        whyStale,
+	"request_stale_latency_check":                           "a session does not expire while a request of it waits here",
+	"request_throttle_drop_stale":                           whyStale,
+	"request_throttle_stall_time":                           "a request that waits is woken when it is its turn",
 	"request_throttler.shutdownTimeout":                     "a server that is told to stop answers what it has read, for up to ten seconds",
 	"requireKerberosConfig":                                 "krb5.conf is not read: a keytab and a principal are all that a server needs",
 	"sasl.client":                                           whyClientSide,
@@ -159,34 +165,12 @@ var meaningless = map[string]string{
 // sorted; a key that gets a meaning moves to keys.
 var pending = map[string]bool{
 	"IPAuthenticationProvider.usexforwardedfor": true,
-	"audit.enable":                              true,
-	"audit.impl.class":                          true,
-	"connection_throttle_decrease_ratio":        true,
-	"connection_throttle_drop_decrease":         true,
-	"connection_throttle_drop_increase":         true,
-	"connection_throttle_fill_count":            true,
-	"connection_throttle_fill_time":             true,
-	"connection_throttle_freeze_time":           true,
-	"connection_throttle_global_session_weight": true,
-	"connection_throttle_local_session_weight":  true,
-	"connection_throttle_renew_session_weight":  true,
-	"connection_throttle_tokens":                true,
-	"connection_throttle_weight_enabled":        true,
-	"enableEagerACLCheck":                       true,
-	"enforceQuota":                              true,
-	"ensembleAuthName":                          true,
-	"globalOutstandingLimit":                    true,
-	"jute.maxbuffer.extrasize":                  true,
-	"largeRequestMaxBytes":                      true,
-	"largeRequestThreshold":                     true,
-	"multiAddress.enabled":                      true,
-	"request_stale_connection_check":            true,
-	"request_stale_latency_check":               true,
-	"request_throttle_drop_stale":               true,
-	"request_throttle_max_requests":             true,
-	"request_throttle_stall_time":               true,
-	"throttled_op_wait_time":                    true,
-	"znode.container.maxNeverUsedIntervalMs":    true,
+	"audit.enable":                           true,
+	"audit.impl.class":                       true,
+	"enableEagerACLCheck":                    true,
+	"ensembleAuthName":                       true,
+	"multiAddress.enabled":                   true,
+	"znode.container.maxNeverUsedIntervalMs": true,
 }
 
 // pendingPrefixes are families of keys that do not mean anything yet, or only where keys names them.

@@ -83,10 +83,22 @@ type Config struct {
 	PathDepth         int      // elements of a path that top talkers go by
 	Servers           []Server // by id
 	MyID              uint64   // of the myid file; 0: there is none
+	EnforceQuota      bool
+	Throttle          Throttle
 	dynamicConfigFile string
 
 	// Ignored are keys of ZooKeeper that do nothing here (Why says why); Unknown are those that nobody knows.
 	Ignored, Unknown []string
+}
+
+// Throttle is how much clients may do at a time. Zero is the default of each.
+type Throttle struct {
+	Tokens, FillTimeMs, FillCount, FreezeMs   int
+	DropIncrease, DropDecrease, DecreaseRatio float64
+	Weighted                                  bool
+	NewWeight, RenewWeight, LocalWeight       int
+	GlobalOutstanding, MaxRequests, OpWaitMs  int
+	LargeThreshold, LargeMaxBytes             int
 }
 
 // Error is a mistake in a configuration, as one sentence.
