@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,15 @@ import (
 // connection of its own and returns all of the answer. An empty answer means that the server does not have the word on its white list, or
 // is shutting down.
 func FourLetterWord(ctx context.Context, server, word string) (string, error) {
+	return fourLetterWord(ctx, server, word, nil)
+}
+
+// FourLetterWordTLS is FourLetterWord over TLS; config is used as Options.TLS is.
+func FourLetterWordTLS(ctx context.Context, server, word string, config *tls.Config) (string, error) {
+	return fourLetterWord(ctx, server, word, config)
+}
+
+func fourLetterWord(ctx context.Context, server, word string, config *tls.Config) (string, error) {
 	if len(word) != 4 {
 		return "", fmt.Errorf("client: %q is not a four-letter word", word)
 	}
@@ -23,9 +33,15 @@ func FourLetterWord(ctx context.Context, server, word string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	dialled := conn
+	defer dialled.Close()
+	stop := context.AfterFunc(ctx, func() { _ = dialled.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	if config != nil {
+		if conn, err = secure(ctx, conn, config, addr); err != nil {
+			return "", err
+		}
+	}
 	if _, err := conn.Write([]byte(word)); err != nil {
 		return "", err
 	}

@@ -45,6 +45,7 @@ type shell struct {
 	timeout time.Duration
 	auth    []string
 	sasl    string
+	tls     shellTLS
 }
 
 // action is what a command does once it is connected. Its context ends with the timeout.
@@ -92,6 +93,7 @@ func (s *shell) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&s.auth, "auth", nil, "identity to prove, as scheme:credentials (digest:user:password); may be repeated")
 	f.StringVar(&s.sasl, "sasl", "", "SASL login, as mechanism:user or mechanism:user:password with digest-md5 or scram-sha-256; the password is otherwise "+
 		"taken from "+passwordVariable)
+	s.tls.flags(f)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 }
 
@@ -134,6 +136,10 @@ func (s *shell) connect(ctx context.Context, o client.Options) (*client.Client, 
 			return nil, err
 		}
 		o.SASL = login
+	}
+	var err error
+	if o.TLS, err = s.tls.config(); err != nil {
+		return nil, err
 	}
 	o.ConnectRounds = connectRounds
 	return client.Connect(ctx, s.server, o)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +41,11 @@ func newStatusCmd() *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), s.timeout)
 			defer cancel()
-			e := inspect(ctx, servers)
+			secure, err := s.tls.config()
+			if err != nil {
+				return err
+			}
+			e := inspect(ctx, servers, secure)
 			if err := s.emit(cmd.OutOrStdout(), e, e.writeText); err != nil {
 				return err
 			}
@@ -86,8 +91,8 @@ func (m *member) isServing() bool { return m.Error == "" && m.Role != "" && m.Ro
 const notServingRole = "not serving"
 
 // inspect asks all servers, and then those that they name, at the same time.
-func inspect(ctx context.Context, servers []string) *overview {
-	e := &overview{Members: askAll(ctx, servers)}
+func inspect(ctx context.Context, servers []string, secure *tls.Config) *overview {
+	e := &overview{Members: askAll(ctx, servers, secure)}
 	var more []string
 	for _, m := range e.Members {
 		for _, p := range m.peers {
@@ -96,7 +101,7 @@ func inspect(ctx context.Context, servers []string) *overview {
 			}
 		}
 	}
-	for _, m := range askAll(ctx, more) {
+	for _, m := range askAll(ctx, more, secure) {
 		known := slices.ContainsFunc(e.Members, func(x *member) bool { return m.ID != "" && x.ID == m.ID }) // under another name
 		if !known {
 			e.Members = append(e.Members, m)
@@ -106,22 +111,25 @@ func inspect(ctx context.Context, servers []string) *overview {
 	return e
 }
 
-func askAll(ctx context.Context, servers []string) []*member {
+func askAll(ctx context.Context, servers []string, secure *tls.Config) []*member {
 	members := make([]*member, len(servers))
 	var wg sync.WaitGroup
 	for i, s := range servers {
-		wg.Go(func() { members[i] = ask(ctx, s) })
+		wg.Go(func() { members[i] = ask(ctx, s, secure) })
 	}
 	wg.Wait()
 	return members
 }
 
-// ask asks one server.
-func ask(ctx context.Context, server string) *member {
+// ask asks one server, with TLS unless secure is nil.
+func ask(ctx context.Context, server string, secure *tls.Config) *member {
 	m := &member{Address: server}
 	word := func(w string) (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, wordTimeout)
 		defer cancel()
+		if secure != nil {
+			return client.FourLetterWordTLS(ctx, server, w, secure)
+		}
 		return client.FourLetterWord(ctx, server, w)
 	}
 	srvr, err := word("srvr")
