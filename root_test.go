@@ -19,7 +19,7 @@ import (
 // first.
 const lattice = `
 0 ground    zk  internal/vfs  internal/sock  internal/certs
-0 ground    internal/sasl
+0 ground    internal/sasl  internal/audit
 1 core      internal/sasl/krb5
 1 core      internal/tree  internal/watch  internal/session
 2 edges     internal/wire  internal/raftlog  internal/peer

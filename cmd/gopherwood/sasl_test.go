@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,8 +20,9 @@ func TestServeSASL(t *testing.T) {
 	port := unusedPort(t)
 	addr := "127.0.0.1:" + port
 	users := secretFile(t, "bob plain sesame\nalice plain sesame\n")
+	audit := filepath.Join(t.TempDir(), "audit")
 	r := launch(t, "serve", "--log-level", "error", "--client-address", "127.0.0.1", "--admin-port", "0", "--data-dir", t.TempDir(), "--client-port", port,
-		"--sasl-users", users, "--config", zooCfg(t, "sessionRequireClientSASLAuth=true", ""))
+		"--sasl-users", users, "--audit-log", audit, "--config", zooCfg(t, "sessionRequireClientSASLAuth=true", ""))
 	awaitMode(t, addr)
 	for _, test := range []struct {
 		args, env, out string
@@ -50,6 +53,16 @@ func TestServeSASL(t *testing.T) {
 	r.cancel()
 	if err := <-r.done; err != nil {
 		t.Error(err)
+	}
+	lines, err := os.ReadFile(audit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"operation=serverStart\tresult=success\n", "user=127.0.0.1,bob\tip=127.0.0.1\toperation=create\tznode=/bob\tznode_type=persistent\tresult=success\n",
+		"operation=serverStop\tresult=invoked\n"} {
+		if strings.Count(string(lines), want) != 1 {
+			t.Errorf("the audit log does not have %q once:\n%s", want, lines)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"gopherwood/internal/audit"
 	"gopherwood/internal/sasl"
 	"gopherwood/internal/sasl/krb5"
 	"gopherwood/internal/server"
@@ -20,6 +21,7 @@ import (
 // identities is where serve was told to find who clients are.
 type identities struct {
 	saslUsers    string
+	auditLog     string
 	jaas         string
 	keytab       string
 	principal    string
@@ -29,9 +31,39 @@ type identities struct {
 
 func (i *identities) flags(f *pflag.FlagSet) {
 	f.StringVar(&i.saslUsers, "sasl-users", "", "file of users that authenticate themselves by SASL; gopherwood sasl-user makes its lines")
+	f.StringVar(&i.auditLog, "audit-log", "", "file that gets a line for each change: who, from where, what (default with audit.enable=true: "+defaultAudit+")")
 	f.StringVar(&i.jaas, "jaas", "", "JAAS file as ZooKeeper has it, with the users or the keytab of its section Server (java.security.auth.login.config)")
 	f.StringVar(&i.keytab, "krb5-keytab", "", "keytab with this server's Kerberos key; needs --krb5-principal")
 	f.StringVar(&i.principal, "krb5-principal", "", "this server's Kerberos principal, zookeeper/host.example.com@EXAMPLE.COM")
+}
+
+// defaultAudit is where ZooKeeper's own configuration puts its audit log.
+const defaultAudit = "zookeeper_audit.log"
+
+// openAudit opens the audit log, if one is asked for, and notes the start; nil if none is.
+func (s *settings) openAudit(log *slog.Logger) (*audit.Log, error) {
+	name := s.identities.auditLog
+	if name == "" && s.file.Security.Audit {
+		name = defaultAudit
+	}
+	if name == "" {
+		return nil, nil
+	}
+	l, err := audit.Open(name, log)
+	if err != nil {
+		return nil, usagef("the audit log (--audit-log, audit.enable): %w", err)
+	}
+	log.Info("every change is noted in the audit log", "file", name)
+	l.Add(&audit.Event{User: audit.ServerUser(), Operation: audit.OpStart, Result: audit.Success})
+	return l, nil
+}
+
+// closeAudit notes the stop. Nothing is lost that was added before.
+func (s *settings) closeAudit(l *audit.Log, log *slog.Logger) {
+	l.Add(&audit.Event{User: audit.ServerUser(), Operation: audit.OpStop, Result: audit.Invoked})
+	if err := closeWithin(closeTimeout, l.Close); err != nil {
+		log.Error("closing the audit log", "error", err)
+	}
 }
 
 // The places where ZooKeeper's scripts take system properties from (zkEnv.sh, zkServer.sh).

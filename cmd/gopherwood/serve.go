@@ -97,6 +97,10 @@ func (s *settings) serve(ctx context.Context) error {
 	defer clients.close()
 	config := s.serverConfig(clients.port(), log)
 	config.Security, config.SecureClientAddr = security, clients.secureAddr()
+	if config.Audit, err = s.openAudit(log); err != nil {
+		return err
+	}
+	defer s.closeAudit(config.Audit, log)
 	srv, err := server.New(config)
 	if err != nil {
 		return usageError{err}

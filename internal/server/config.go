@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"gopherwood/internal/audit"
 	"gopherwood/internal/session"
 	"gopherwood/internal/watch"
 	"gopherwood/internal/wire"
@@ -59,10 +60,11 @@ type Config struct {
 	SuperDigest     string   // "user:base64" that makes its user a super user; "" none
 	X509SuperUser   string   // distinguished name that makes who has its certificate a super user; "" none
 
-	SecureClientAddr string   // "host:port" for clients with TLS, shown by conf; "" none
-	MaxTLSHandshakes int      // handshakes at a time; more are turned away (netty.server.outstandingHandshake.limit). 0: no limit
-	Security         Security // who clients are
-	Throttle         Throttle // how much they may do at a time
+	SecureClientAddr string     // "host:port" for clients with TLS, shown by conf; "" none
+	MaxTLSHandshakes int        // handshakes at a time; more are turned away (netty.server.outstandingHandshake.limit). 0: no limit
+	Security         Security   // who clients are
+	Audit            *audit.Log // who has changed what; nil: nobody asks. The caller closes it after the server
+	Throttle         Throttle   // how much they may do at a time
 
 	// EnforceQuota makes the writes of this server's clients fail that would exceed a hard quota (enforceQuota).
 	EnforceQuota bool

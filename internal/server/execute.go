@@ -1,8 +1,6 @@
 package server
 
 import (
-	"strings"
-
 	"gopherwood/internal/watch"
 	"gopherwood/internal/wire"
 	"gopherwood/zk"
@@ -160,11 +158,7 @@ func (c *conn) multiRead(b []byte, d *wire.Decoder, auth []zk.ID) ([]byte, zk.Co
 func appendWhoAmI(b []byte, auth []zk.ID) []byte {
 	r := wire.WhoAmIResponse{ClientInfo: make([]wire.ClientInfo, 0, len(auth))}
 	for _, id := range auth {
-		user := id.ID
-		if id.Scheme == schemeDigest {
-			user, _, _ = strings.Cut(user, ":")
-		}
-		r.ClientInfo = append(r.ClientInfo, wire.ClientInfo{AuthScheme: id.Scheme, User: user})
+		r.ClientInfo = append(r.ClientInfo, wire.ClientInfo{AuthScheme: id.Scheme, User: userOf(id)})
 	}
 	return r.Append(b)
 }

@@ -180,6 +180,7 @@ func (s *Server) Apply(c node.Command) any {
 	s.nextEntry(c.Index)
 	s.loop.applied++
 	s.loop.proposal.add(int64(len(c.Data)))
+	doomed := s.ephemeralsOf(cmd)
 	s.tree.Apply(tree.Env{Index: c.Index, Term: c.Term, TimeMs: c.TimeMs, Origin: c.Origin}, cmd, res)
 	s.lead.timeMs = c.TimeMs
 	if len(res.Events) > 0 {
@@ -187,6 +188,9 @@ func (s *Server) Apply(c node.Command) any {
 	}
 	if len(res.Quotas) > 0 && c.Origin == s.origin() {
 		s.tellQuotas(res.Quotas)
+	}
+	if s.cfg.Audit != nil && (cmd.Kind == tree.KindWrite || cmd.Kind == tree.KindMulti) {
+		s.auditWrite(c, cmd, res)
 	}
 	switch cmd.Kind {
 	case tree.KindCreateSession:
@@ -199,6 +203,7 @@ func (s *Server) Apply(c node.Command) any {
 		}
 	case tree.KindExpire, tree.KindCloseSession:
 		s.ended(cmd.Kind, res.Closed)
+		s.auditEnded(doomed, res.Closed)
 	case tree.KindReap:
 		s.stats.reaped.Add(int64(len(res.Ops)))
 	}

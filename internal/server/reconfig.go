@@ -61,7 +61,9 @@ func (r *run) reconfig(h *wire.RequestHeader, body []byte) error {
 	if !alive {
 		return errEnded
 	}
-	if code := c.srv.reconfigure(c, body); code != zk.OK {
+	code := c.srv.reconfigure(c, body)
+	c.srv.auditReconfig(c, code)
+	if code != zk.OK {
 		r.decided(h, code, moreReplies)
 		return nil
 	}

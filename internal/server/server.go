@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"gopherwood/internal/audit"
 	"gopherwood/internal/node"
 	"gopherwood/internal/session"
 	"gopherwood/internal/tree"
@@ -47,12 +48,13 @@ var ErrServerClosed = errors.New("server: closed")
 // the state machine, give it the replica with Attach, then Serve.
 type Server struct {
 	// constant after Attach
-	cfg     Config
-	log     *slog.Logger
-	noisy   *limiter
-	allowed map[string]bool // four-letter words
-	rep     Replicator
-	start   time.Time
+	cfg       Config
+	log       *slog.Logger
+	noisy     *limiter
+	allowed   map[string]bool // four-letter words
+	rep       Replicator
+	auditUser string // who the server is in its audit log
+	start     time.Time
 
 	// guarded by treeMu: written by the loop between BeginBatch and EndBatch
 	treeMu sync.RWMutex
@@ -131,6 +133,7 @@ func New(cfg Config) (*Server, error) {
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[int64]*conn), locals: make(map[int64]*localSession), perIP: make(map[netip.Addr]int),
 	}
 	s.noisy = newLimiter(s.log, s.now)
+	s.auditUser = audit.ServerUser()
 	s.allowed = allowedWords(cfg.FourLetterWords)
 	s.tokens = newTokens(cfg.Throttle, cfg.LocalSessions)
 	s.turns.limit, s.openings.limit = cfg.Throttle.MaxRequests, maxOpenings

@@ -27,6 +27,7 @@ const (
 // that gets a meaning moves to keys. One line per key, sorted.
 var meaningless = map[string]string{
 	"admin.httpVersion":                          "the admin port is plain HTTP/1.1",
+	"audit.impl.class":                           "the server writes its audit log itself, in the form of Slf4jAuditLogger",
 	"authProvider":                               "the schemes that there are are built in",
 	"autopurge.purgeInterval":                    whyPurge,
 	"autopurge.snapRetainCount":                  whyPurge,
@@ -165,12 +166,10 @@ var meaningless = map[string]string{
 // sorted; a key that gets a meaning moves to keys.
 var pending = map[string]bool{
 	"IPAuthenticationProvider.usexforwardedfor": true,
-	"audit.enable":                           true,
-	"audit.impl.class":                       true,
-	"enableEagerACLCheck":                    true,
-	"ensembleAuthName":                       true,
-	"multiAddress.enabled":                   true,
-	"znode.container.maxNeverUsedIntervalMs": true,
+	"enableEagerACLCheck":                       true,
+	"ensembleAuthName":                          true,
+	"multiAddress.enabled":                      true,
+	"znode.container.maxNeverUsedIntervalMs":    true,
 }
 
 // pendingPrefixes are families of keys that do not mean anything yet, or only where keys names them.

@@ -22,6 +22,7 @@ type Security struct {
 	RemoveHost     bool     // kerberos.removeHostFromPrincipal
 	RemoveRealm    bool     // kerberos.removeRealmFromPrincipal
 	FIPS           bool     // fips-mode=true: no DIGEST-MD5
+	Audit          bool     // audit.enable
 }
 
 // securityKeys are settings of Security.
@@ -36,6 +37,7 @@ var securityKeys = map[string]setter{
 	"DigestAuthenticationProvider.enabled":     boolean(func(c *Config, on bool) { c.Security.NoDigest = !on }),
 	"kerberos.removeHostFromPrincipal":         boolean(func(c *Config, on bool) { c.Security.RemoveHost = on }),
 	"kerberos.removeRealmFromPrincipal":        boolean(func(c *Config, on bool) { c.Security.RemoveRealm = on }),
+	"audit.enable":                             boolean(func(c *Config, on bool) { c.Security.Audit = on }),
 	"fips-mode":                                boolean(func(c *Config, on bool) { c.Security.FIPS = on }),
 	"skipACL": func(c *Config, v string) string {
 		if v != "yes" && v != "no" {
