@@ -211,14 +211,27 @@ func otherSCRAM(t *testing.T, addr, password string) bool {
 // TestSASLRequired: a server that lets nobody in without.
 func TestSASLRequired(t *testing.T) {
 	need(t)
-	e := ensemble.Start(t, ensemble.Options{Config: []string{"sessionRequireClientSASLAuth=true", "java.security.auth.login.config=" + serverJAAS(t)}})
+	audit := filepath.Join(t.TempDir(), "audit.log")
+	e := ensemble.Start(t, ensemble.Options{Config: []string{"sessionRequireClientSASLAuth=true", "java.security.auth.login.config=" + serverJAAS(t)},
+		Args: []string{"--audit-log", audit}})
 	connect := e.Connect()
 	kazooSASL(t, connect, map[string]string{"bob:bob-secret": "bob's", "nobody:": "SessionClosedRequireSaslError"})
-	out := javaShell(t, connect, clientJAAS(t, "alice", "alice-secret"), "get /bob")
+	out := javaShell(t, connect, clientJAAS(t, "alice", "alice-secret"), "get /bob\nsetAcl /bob sasl:alice:cdrwa,digest:joe:aGFzaA==:r\ndelete /none")
 	shows(t, "alice", out, "bob's")
 	out = javaShell(t, connect, "", "get /bob", "-Dzookeeper.sasl.client=false")
 	if strings.Contains(out, "bob's") {
 		t.Errorf("nobody was let in:\n%s", out)
 	}
 	shows(t, "nobody", out, "Session closed because client failed to authenticate")
+	if err := e.Servers[0].Terminate(); err != nil {
+		t.Fatal(err)
+	}
+	lines, err := os.ReadFile(audit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shows(t, "the audit log", string(lines), "operation=serverStart\tresult=success\n", "operation=serverStop\tresult=invoked\n",
+		"user=127.0.0.1,bob\tip=127.0.0.1\toperation=create\tznode=/bob\tznode_type=persistent\tresult=success\n",
+		"user=127.0.0.1,alice\tip=127.0.0.1\toperation=setAcl\tznode=/bob\tacl=sasl:alice:cdrwa,digest:joe:x:r\tresult=success\n",
+		"user=127.0.0.1,alice\tip=127.0.0.1\toperation=delete\tznode=/none\tresult=failure\n")
 }
