@@ -5,6 +5,7 @@
 //	dev        three servers on this machine                dev.go
 //	get …      the shell tool                               shell.go and the files of its commands
 //	status     members, leader, lag                         status.go
+//	top        who sends the most requests                  top.go
 //	bench      load                                         bench.go
 //
 // It decides nothing itself: it reads flags and files, starts packages, and turns errors into one sentence and an exit code (exit.go).

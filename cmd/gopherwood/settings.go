@@ -319,6 +319,7 @@ func (s *settings) serverConfig(port int, log *slog.Logger) server.Config {
 	return server.Config{
 		ID: s.id, Members: s.members, TickMs: s.tickMs, MinSessionTimeoutMs: s.minSession(), MaxSessionTimeoutMs: s.maxSession(),
 		InitLimit: f.InitLimit, SyncLimit: f.SyncLimit, MaxFrame: f.MaxFrame, MaxConns: f.MaxCnxns, MaxConnsPerIP: s.perIP,
+		EnsembleNames: f.EnsembleNames, ForwardedFor: f.ForwardedFor,
 		Unobserved: !s.observe, SlowRequest: s.slow, TopDepth: f.PathDepth,
 		CommandURL: f.AdminURL, AdminInterval: time.Duration(f.AdminIntervalMs) * time.Millisecond, NoAdminSnapshot: f.NoAdminSnapshot,
 		NoAdminRestore: f.NoAdminRestore, NoRuntimeStats: f.NoRuntimeMetrics, ConfigText: f.Text, MaxReap: f.ReapPerMinute,

@@ -34,7 +34,7 @@ const (
 func shellCommands() []*cobra.Command {
 	return []*cobra.Command{
 		newGetCmd(), newSetCmd(), newLsCmd(), newCreateCmd(), newDeleteCmd(), newDeleteAllCmd(), newStatCmd(), newWatchCmd(),
-		newACLCmd(), newSyncCmd(), newMultiCmd(), newWhoAmICmd(), newEphemeralsCmd(), newStatusCmd(),
+		newACLCmd(), newSyncCmd(), newMultiCmd(), newWhoAmICmd(), newEphemeralsCmd(), newStatusCmd(), newTopCmd(),
 	}
 }
 

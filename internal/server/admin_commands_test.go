@@ -150,3 +150,37 @@ func TestCommandURL(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
+
+// TestEnsembleName: a client that looks for another ensemble is sent away, one that names this gets nothing by it.
+func TestEnsembleName(t *testing.T) {
+	e := newEnsemble(t, 1, func(c *Config) { c.EnsembleNames = []string{"east", "all"} })
+	for name, want := range map[string]zk.Code{"east": zk.OK, "all": zk.OK, "": zk.OK, "west": zk.ErrAuthFailed} {
+		c := e.client(0)
+		if h, _ := c.call(zk.OpAuth, &wire.AuthPacket{Scheme: "ensemble", Auth: []byte(name)}); h.Err != want {
+			t.Errorf("%q: %v", name, h.Err)
+		}
+	}
+	off := newEnsemble(t, 1, nil)
+	if h, _ := off.client(0).call(zk.OpAuth, &wire.AuthPacket{Scheme: "ensemble", Auth: []byte("east")}); h.Err != zk.ErrAuthFailed {
+		t.Errorf("without names: %v", h.Err)
+	}
+	if got := e.ask(0, "GET", "/metrics", "", nil).Body.String(); !strings.Contains(got, "\nensemble_auth_success 2\n") || !strings.Contains(got, "\nensemble_auth_fail 1\n") {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestForwardedFor: behind a proxy an address counts that the proxy names, if the server is told so.
+func TestForwardedFor(t *testing.T) {
+	e := newEnsemble(t, 1, nil)
+	r := httptest.NewRequest("GET", "/commands/snapshot", nil)
+	r.Header.Set("X-Forwarded-For", "10.1.2.3, 10.0.0.1")
+	r.RemoteAddr = "127.0.0.1:4711"
+	s := e.members[0].server
+	if ids := s.adminIdentities(r, "ip", ""); ids[0].ID != "127.0.0.1" {
+		t.Errorf("%v", ids)
+	}
+	s.cfg.ForwardedFor = true
+	if ids := s.adminIdentities(r, "ip", ""); ids[0].ID != "10.1.2.3" {
+		t.Errorf("%v", ids)
+	}
+}

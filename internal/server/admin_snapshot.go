@@ -122,6 +122,9 @@ func (s *Server) adminIdentities(r *http.Request, scheme, secret string) []zk.ID
 	if err != nil {
 		return nil
 	}
+	if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-For"), ","); s.cfg.ForwardedFor && first != "" {
+		host = strings.TrimSpace(first)
+	}
 	ids := []zk.ID{{Scheme: schemeIP, ID: host}}
 	switch scheme {
 	case schemeIP:

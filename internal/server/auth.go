@@ -22,10 +22,13 @@ const (
 	schemeIP     = "ip"
 	schemeX509   = "x509"
 	schemeSuper  = "super"
+
+	schemeEnsemble = "ensemble"
 )
 
 var (
 	errScheme            = errors.New("no such scheme; digest, ip and x509 are known, and SASL has requests of its own")
+	errEnsemble          = errors.New("the client looks for another ensemble (ensembleAuthName)")
 	errNoCertificate     = errors.New("the client has shown no certificate")
 	errNoCredentials     = errors.New("no credentials")
 	errTooManyIdentities = errors.New("too many or too long identities on one connection")
@@ -41,6 +44,8 @@ func (s *Server) authenticate(c *conn, r *wire.AuthPacket) ([]zk.ID, error) {
 			return nil, errNoCertificate
 		}
 		return c.x509, nil
+	case schemeEnsemble: // proves nothing about the client: it wants to know whether it is at the right ensemble
+		return nil, s.checkEnsemble(string(r.Auth))
 	case schemeDigest:
 		if s.cfg.Security.NoDigest {
 			return nil, errScheme
@@ -51,6 +56,22 @@ func (s *Server) authenticate(c *conn, r *wire.AuthPacket) ([]zk.ID, error) {
 		return s.digestIdentities(string(r.Auth)), nil
 	}
 	return nil, errScheme
+}
+
+// checkEnsemble says whether a client is at the ensemble that it looks for (EnsembleAuthenticationProvider).
+func (s *Server) checkEnsemble(name string) error {
+	switch {
+	case len(s.cfg.EnsembleNames) == 0:
+		return errScheme
+	case name == "":
+		s.stats.ensembleSkip.Add(1)
+	case slices.Contains(s.cfg.EnsembleNames, name):
+		s.stats.ensembleOK.Add(1)
+	default:
+		s.stats.ensembleFail.Add(1)
+		return errEnsemble
+	}
+	return nil
 }
 
 // digestIdentities is what "user:password" proves.

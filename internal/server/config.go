@@ -77,6 +77,9 @@ type Config struct {
 	SlowRequest time.Duration // requests that take so long are logged; 0: none
 	TopDepth    int           // elements of a path that top talkers go by (pathStats.maxDepth); 0: DefaultTopDepth
 
+	EnsembleNames []string // a client that proves "ensemble" must name one of them (ensembleAuthName); empty: there is no such scheme
+	ForwardedFor  bool     // the admin port takes a client's address from X-Forwarded-For (IPAuthenticationProvider.usexforwardedfor)
+
 	CommandURL      string        // path of the admin port's commands (admin.commandURL); "": /commands
 	AdminInterval   time.Duration // shortest time between two snapshots over the admin port; 0: DefaultAdminInterval
 	NoAdminSnapshot bool          // the admin port's snapshot is switched off

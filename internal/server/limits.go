@@ -118,7 +118,7 @@ const (
 	topPrefixBytes = 256
 
 	// topRate is how many requests a second are looked at at most, about; topEvery bounds how many one of them stands for.
-	topRate  = 1000
+	topRate  = 250
 	topEvery = 8192
 
 	// topHalfLife is the time, in seconds, in which a top talker's count halves; topFadeSeconds is the time between two steps of that.

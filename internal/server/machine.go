@@ -70,12 +70,7 @@ func (l *loopState) since(startNs int64) time.Duration {
 }
 
 // BeginBatch implements node.Batcher: readers are locked out until EndBatch.
-func (s *Server) BeginBatch() {
-	s.treeMu.Lock()
-	if s.observed.on {
-		s.loop.entry.began = s.now()
-	}
-}
+func (s *Server) BeginBatch() { s.treeMu.Lock() }
 
 // EndBatch implements node.Batcher: readers may go on, and what the batch has to say is sent.
 func (s *Server) EndBatch() {

@@ -88,7 +88,7 @@ const (
 
 // unowned are figures that other parts of the server will count: until they do, nothing of theirs happens.
 const (
-	unownedCounters = `ensemble_auth_fail ensemble_auth_skip ensemble_auth_success tls_handshake_exceeded unsuccessful_handshake`
+	unownedCounters = `tls_handshake_exceeded unsuccessful_handshake`
 	unownedGauges   = `non_mtls_local_conn_count non_mtls_remote_conn_count outstanding_tls_handshake`
 )
 

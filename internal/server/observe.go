@@ -92,7 +92,6 @@ type entryStages struct {
 	known  bool // times is of index
 	writes int64
 	times  stageTimes
-	began  int64 // Server.now when the batch's lock was taken
 }
 
 // nextEntry is called for each command; it hands in what the entry before it was.
@@ -155,7 +154,7 @@ func (s *Server) measureEntry(e *entryStages) {
 		return // it was proposed more than once, or is older than what is kept
 	}
 	e.known = true
-	began := s.start.Add(time.Duration(e.began))
+	began := s.start.Add(time.Duration(s.loop.nowNs)) // of the batch, but for its first command: one look at the clock less
 	e.times[stageForward] = t.Logged.Sub(t.Taken)
 	if t.Synced.IsZero() || t.Synced.After(began) {
 		e.times[stageCommit] = max(0, began.Sub(t.Logged)) // by the disks of others
@@ -170,7 +169,7 @@ func (s *Server) observeBatch(writes int64) (endNs int64) {
 	s.settleEntry()
 	endNs = s.now()
 	if writes > 0 {
-		s.observed.stages[stageApply].add(writes, time.Duration(endNs-s.loop.entry.began))
+		s.observed.stages[stageApply].add(writes, time.Duration(endNs-s.loop.nowNs))
 	}
 	return endNs
 }

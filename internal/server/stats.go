@@ -26,16 +26,17 @@ type stats struct {
 	expired       atomic.Int64 // sessions that this server's commands expired
 	reaped        atomic.Int64 // container and TTL nodes, likewise
 
-	applied     atomic.Int64 // commands
-	looked      atomic.Int64 // times that the leader was lost
-	lateHands   atomic.Int64 // connections whose handshake took too long
-	snapErrors  atomic.Int64 // of the admin port's snapshots
-	snapLimited atomic.Int64
-	eventBytes  atomic.Int64
-	elections   latency                                      // times without a leader
-	snapshots   latency                                      // times to write a snapshot
-	syncs       latency                                      // times to write and sync a batch of the log
-	fired       [int(zk.EventNodeChildrenChanged) + 1]spread // connections told, by event type
+	ensembleOK, ensembleFail, ensembleSkip atomic.Int64 // clients that named this ensemble, another, or none
+	applied                                atomic.Int64 // commands
+	looked                                 atomic.Int64 // times that the leader was lost
+	lateHands                              atomic.Int64 // connections whose handshake took too long
+	snapErrors                             atomic.Int64 // of the admin port's snapshots
+	snapLimited                            atomic.Int64
+	eventBytes                             atomic.Int64
+	elections                              latency                                      // times without a leader
+	snapshots                              latency                                      // times to write a snapshot
+	syncs                                  latency                                      // times to write and sync a batch of the log
+	fired                                  [int(zk.EventNodeChildrenChanged) + 1]spread // connections told, by event type
 
 	replies   sizes // of single replies
 	proposals sizes // of the commands that this server has applied

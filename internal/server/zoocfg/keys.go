@@ -67,10 +67,19 @@ var keys = map[string]setter{
 		c.AdminURL = v
 		return ""
 	},
-	"admin.rateLimiterIntervalInMS": number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.AdminIntervalMs = n }),
-	"admin.restore.enabled":         boolean(func(c *Config, on bool) { c.NoAdminRestore = !on }),
-	"admin.snapshot.enabled":        boolean(func(c *Config, on bool) { c.NoAdminSnapshot = !on }),
-	"metricsProvider.exportJvmInfo": boolean(func(c *Config, on bool) { c.NoRuntimeMetrics = !on }),
+	"admin.rateLimiterIntervalInMS":             number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.AdminIntervalMs = n }),
+	"admin.restore.enabled":                     boolean(func(c *Config, on bool) { c.NoAdminRestore = !on }),
+	"admin.snapshot.enabled":                    boolean(func(c *Config, on bool) { c.NoAdminSnapshot = !on }),
+	"metricsProvider.exportJvmInfo":             boolean(func(c *Config, on bool) { c.NoRuntimeMetrics = !on }),
+	"IPAuthenticationProvider.usexforwardedfor": boolean(func(c *Config, on bool) { c.ForwardedFor = on }),
+	"ensembleAuthName": func(c *Config, v string) string {
+		for name := range strings.SplitSeq(v, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				c.EnsembleNames = append(c.EnsembleNames, name)
+			}
+		}
+		return ""
+	},
 	"pathStats.maxDepth":            number(1, 64, "of elements of a path", func(c *Config, n int64) { c.PathDepth = int(n) }),
 	"znode.container.maxPerMinute":  number(1, math.MaxInt32, "of nodes", func(c *Config, n int64) { c.ReapPerMinute = int(n) }),
 	"admin.idleTimeout":             number(1, math.MaxInt32, "in milliseconds", func(c *Config, n int64) { c.AdminIdleMs = n }),

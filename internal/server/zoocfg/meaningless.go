@@ -58,6 +58,7 @@ var meaningless = map[string]string{
 	"electionAlg":                                whyElection,
 	"electionPortBindRetry":                      whyElection,
 	"emulate353TTLNodes":                         "TTL nodes are not encoded in an ephemeral owner here",
+	"enableEagerACLCheck":                        "an ACL is looked at when a write is applied: before that the node may change",
 	"extendedTypesEnabled":                       "TTL and container nodes are always there",
 	"fastleader.maxNotificationInterval":         whyElection,
 	"fastleader.minNotificationInterval":         whyElection,
@@ -105,6 +106,7 @@ var meaningless = map[string]string{
 	"metricsProvider.maxQueueSize":                          "figures are counted without a queue",
 	"metricsProvider.numWorkerThreads":                      "figures are counted without threads",
 	"metricsProvider.workerShutdownTimeoutMs":               "figures are counted without threads",
+	"multiAddress.enabled":                                  "members have one address each; a server line with several is refused",
 	"multiAddress.reachabilityCheckEnabled":                 "members have one address each; there is no other to try",
 	"multiAddress.reachabilityCheckTimeoutMs":               "members have one address each; there is no other to try",
 	"netty.advancedFlowControl.enabled":                     whyNetty,
@@ -165,11 +167,7 @@ var meaningless = map[string]string{
 // pending are ZooKeeper's keys that should mean something here and do not yet. They are named in a warning. One line per key,
 // sorted; a key that gets a meaning moves to keys.
 var pending = map[string]bool{
-	"IPAuthenticationProvider.usexforwardedfor": true,
-	"enableEagerACLCheck":                       true,
-	"ensembleAuthName":                          true,
-	"multiAddress.enabled":                      true,
-	"znode.container.maxNeverUsedIntervalMs":    true,
+	"znode.container.maxNeverUsedIntervalMs": true,
 }
 
 // pendingPrefixes are families of keys that do not mean anything yet, or only where keys names them.

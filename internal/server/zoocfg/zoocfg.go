@@ -81,6 +81,8 @@ type Config struct {
 	SnapshotBytes     int64 // log that makes a new snapshot
 	Secure            Secure
 	PathDepth         int      // elements of a path that top talkers go by
+	ForwardedFor      bool     // the admin port believes X-Forwarded-For
+	EnsembleNames     []string // that clients may ask for by the scheme ensemble
 	Servers           []Server // by id
 	MyID              uint64   // of the myid file; 0: there is none
 	EnforceQuota      bool

@@ -77,6 +77,8 @@ admin.snapshot.enabled=false
 metricsProvider.exportJvmInfo=false
 znode.container.maxPerMinute=7
 pathStats.maxDepth=3
+ensembleAuthName=a, b
+IPAuthenticationProvider.usexforwardedfor=true
 clientPortListenBacklog=128
 clientTcpKeepAlive=true
 datadir.autocreate=false
@@ -87,7 +89,7 @@ peerType=participant
 `, Config{ClientAddress: "127.0.0.1", MinSessionMs: 3000, MaxSessionMs: 60000, MaxClientCnxns: 60, MaxCnxns: 1000, MaxFrame: 2 << 20,
 			Whitelist: []string{"stat", "ruok", "*"}, SuperDigest: "super:abc=", ReapMs: 1000, AdminDisabled: true, AdminPort: 9090,
 			AdminAddress: "localhost", QuorumOnAllIPs: true, AdminIdleMs: 1000, AdminURL: "/zk/commands", AdminIntervalMs: 5,
-			NoAdminRestore: true, NoAdminSnapshot: true, NoRuntimeMetrics: true, ReapPerMinute: 7, PathDepth: 3, Backlog: 128, KeepAlive: true, DataDirMustExist: true, HandshakeMs: 3000,
+			NoAdminRestore: true, NoAdminSnapshot: true, NoRuntimeMetrics: true, ReapPerMinute: 7, PathDepth: 3, EnsembleNames: []string{"a", "b"}, ForwardedFor: true, Backlog: 128, KeepAlive: true, DataDirMustExist: true, HandshakeMs: 3000,
 			SnapshotBytes: 1 << 20, Unknown: []string{"secret.knob"}}},
 		{"TLS", `
 secureClientPort=2281
