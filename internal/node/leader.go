@@ -17,12 +17,23 @@ func (n *Node) leaderMayHaveChanged() {
 	if n.lead != 0 {
 		n.eager = eager{}
 	}
+	n.heardLeader = n.ticks
 	n.leadTick, n.active = n.ticks, make(map[uint64]uint64)
 	n.intake.reset()
 	n.changePending = false
 	n.origin.rewind(n.origin.acked, n.ticks)
 	n.retryBarrier()
 	n.leadershipChanged()
+}
+
+// forgetSilentLeader is for those who don't vote: raft leaves it to an election to find out that a leader is gone, and they hold none. They may
+// also have been removed, and will be told nothing any more.
+func (n *Node) forgetSilentLeader() {
+	if n.lead != 0 && n.lead != n.cfg.RaftID && !n.isVoter() && n.ticks-n.heardLeader > 2*uint64(n.cfg.ElectionTicks) {
+		if err := n.raw.ForgetLeader(); err != nil {
+			n.log.Error("the leader that is silent can't be forgotten", "error", err)
+		}
+	}
 }
 
 // leadershipChanged tells the state machine, once per change.

@@ -122,13 +122,26 @@ func (n *Node) heardOf(raftID uint64) bool {
 	return n.ticks-max(n.active[raftID], n.leadTick) <= uint64(n.cfg.ElectionTicks)
 }
 
-// joinAnswered tells the operator why this server is not let in, once per reason.
+// joinAnswered tells the operator why this server is not let in, once per reason, when it is not a matter of moments: after a change of leader
+// everybody is taken for alive at first.
 func (n *Node) joinAnswered(j *peer.Join) {
-	if j.OK || j.Reason == joinUnderWay || j.Reason == joinNoLeader || j.Reason == n.joinReason {
-		return
+	switch {
+	case j.Reason == joinUnderWay, j.Reason == joinNoLeader:
+	case j.OK:
+		n.refusal = refusal{}
+	case j.Reason != n.refusal.reason:
+		n.refusal = refusal{reason: j.Reason, since: n.ticks}
+	case !n.refusal.told && n.ticks-n.refusal.since > 3*uint64(n.cfg.ElectionTicks):
+		n.refusal.told = true
+		n.log.Error("the ensemble does not let this server in", "reason", j.Reason)
 	}
-	n.joinReason = j.Reason
-	n.log.Error("the ensemble does not let this server in", "reason", j.Reason)
+}
+
+// refusal is why this server is not let in.
+type refusal struct {
+	reason string
+	since  uint64 // tick
+	told   bool
 }
 
 func (n *Node) isMember(raftID uint64) bool {

@@ -143,8 +143,9 @@ type Node struct {
 	batchDepth    int
 	active        map[uint64]uint64 // leader: tick at which a member was last known to answer
 	leadTick      uint64            // tick of the last change of leader or term
+	heardLeader   uint64            // tick of the leader's last message
 	changePending bool              // leader: it has proposed a change of members in this term that is not applied
-	joinReason    string            // why this server is not let in, as it was logged last
+	refusal       refusal           // of this server by the leader
 	connected     map[uint64]bool   // raft ids; looked up only
 	outOrigin     peer.Message
 	outRaft       peer.Message
@@ -232,6 +233,7 @@ func (n *Node) Tick() {
 	n.raw.Tick()
 	n.tickOrigin()
 	n.tickBarrier()
+	n.forgetSilentLeader()
 	n.tryEager()
 	if n.ticks%uint64(n.cfg.HeartbeatTicks) == 0 && n.lead == n.cfg.RaftID {
 		n.noteActive()
@@ -298,6 +300,9 @@ func (n *Node) receiveRaft(m *peer.Message) {
 	default:
 		n.refuse(m, "members do not send it")
 		return
+	}
+	if r.GetFrom() == n.lead {
+		n.heardLeader = n.ticks
 	}
 	n.step(r)
 }

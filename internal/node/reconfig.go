@@ -113,15 +113,20 @@ func (n *Node) incarnations(target []peer.Member) ([]peer.Member, error) {
 	return next, nil
 }
 
-// present is the incarnation of a server that counts: its voter, otherwise the learner that was heard of, and has caught up if it is to vote.
+// present is the incarnation of a server that counts: its voter that is heard of; otherwise a learner that is, and has caught up if it is to vote;
+// otherwise its voter.
 func (n *Node) present(server uint16, vote bool) (peer.Member, bool) {
-	if ids := n.votersOf(server); len(ids) > 0 {
-		return n.state.member(ids[0])
+	voters := n.votersOf(server)
+	if len(voters) > 0 && (voters[0] == n.cfg.RaftID || n.heardOf(voters[0])) {
+		return n.state.member(voters[0])
 	}
 	for _, m := range n.state.members {
-		if m.ServerID == server && n.heardOf(m.RaftID) && (!vote || n.caughtUp(m.RaftID)) {
+		if m.ServerID == server && m.Learner && n.heardOf(m.RaftID) && (!vote || n.caughtUp(m.RaftID)) {
 			return m, true
 		}
+	}
+	if len(voters) > 0 {
+		return n.state.member(voters[0])
 	}
 	return peer.Member{}, false
 }
@@ -148,10 +153,17 @@ func (n *Node) difference(next []peer.Member) *pb.ConfChangeV2 {
 	}
 	for i := range n.state.members {
 		m := n.state.members[i]
-		stays := slices.ContainsFunc(next, func(k peer.Member) bool { return k.RaftID == m.RaftID })
-		if !stays && (!n.isGuest(&m) || slices.ContainsFunc(next, func(k peer.Member) bool { return k.ServerID == m.ServerID })) {
-			add(pb.ConfChangeRemoveNode, m)
+		if slices.ContainsFunc(next, func(k peer.Member) bool { return k.RaftID == m.RaftID }) {
+			continue
 		}
+		if i := slices.IndexFunc(next, func(k peer.Member) bool { return k.ServerID == m.ServerID }); i >= 0 {
+			if id := next[i].RaftID; m.Learner && id != n.cfg.RaftID && !n.heardOf(id) {
+				continue // it may be about to take its lost predecessor's place
+			}
+		} else if n.isGuest(&m) {
+			continue
+		}
+		add(pb.ConfChangeRemoveNode, m)
 	}
 	return cc
 }

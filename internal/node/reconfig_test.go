@@ -187,3 +187,69 @@ func TestReconfigureRefuses(t *testing.T) {
 		t.Errorf("no change with one dead of two: %v", err)
 	}
 }
+
+// An observer that was removed hears nothing any more, and notices: it must not serve as if it had a leader.
+func TestRemovedObserverForgetsItsLeader(t *testing.T) {
+	c := newCluster(t, 3)
+	c.tick(10)
+	c.knock(true, 4)
+	o := c.member(MakeID(4, 7))
+	if o.node.Leadership().Leader == 0 {
+		t.Fatal("the observer knows no leader")
+	}
+	if err := c.reconfigure(servers([]uint16{1, 2, 3})); err != nil {
+		t.Fatal(err)
+	}
+	c.tick(3 * o.node.cfg.ElectionTicks)
+	if l := o.node.Leadership().Leader; l != 0 {
+		t.Errorf("it still takes %x for the leader", l)
+	}
+	c.knockAgain(o)
+	if o.node.Leadership().Leader == 0 || !c.leader().node.isMember(o.id) {
+		t.Error("it asked to join and follows nobody")
+	}
+}
+
+// knockAgain lets a server ask to join until it knows a leader.
+func (c *cluster) knockAgain(m *member) {
+	for range 60 {
+		if m.node.Leadership().Leader != 0 {
+			return
+		}
+		c.askToJoin(m.id)
+		c.tick(1)
+	}
+}
+
+// A change that names a server whose disk was lost and which is just coming back must not send it away.
+func TestReconfigureWhileAServerComesBack(t *testing.T) {
+	c := newCluster(t, 3)
+	c.tick(10)
+	lost := c.follower()
+	c.kill(lost)
+	c.tick(120)
+	id := MakeID(ServerOf(lost.id), 8)
+	for range 60 { // let in, and not there yet
+		c.askToJoin(id)
+		c.tick(1)
+	}
+	if !c.leader().node.isMember(id) {
+		t.Fatal("the new incarnation was not let in")
+	}
+	if err := c.reconfigure(servers([]uint16{1, 2, 3})); err != nil {
+		t.Fatal(err)
+	}
+	if !c.leader().node.isMember(id) {
+		t.Error("the new incarnation was removed")
+	}
+	again := c.start(id, 2, nil)
+	c.connect()
+	for range 150 {
+		c.askToJoin(again.id)
+		c.tick(1)
+	}
+	c.wantVoters(1, 2, 3)
+	if conf := c.leader().node.confState; !slices.Contains(conf.GetVoters(), id) {
+		t.Errorf("voters %x, want %x among them", conf.GetVoters(), id)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"gopherwood/internal/node"
+	"gopherwood/internal/peer"
 	"gopherwood/internal/vfs"
 )
 
@@ -53,6 +54,7 @@ var faultTable = [faultKinds]func(s *simulation, v *server){
 	faultSnapshot:  (*simulation).faultSnapshot,
 	faultLoss:      (*simulation).faultLoss,
 	faultRot:       (*simulation).faultRot,
+	faultReshape:   (*simulation).faultReshape,
 }
 
 // downtime is how long a server is down.
@@ -206,6 +208,39 @@ func (s *simulation) faultTransfer(*server) {
 	}
 }
 
+// faultReshape makes some of the servers voters and the others observers.
+func (s *simulation) faultReshape(*server) {
+	var target []peer.Member
+	for _, v := range s.servers {
+		target = append(target, peer.Member{ServerID: v.id, Observer: s.faults.chance(0.3)})
+	}
+	target[s.faults.IntN(len(target))].Observer = false
+	s.reshape(target)
+}
+
+// reshape has whoever leads change the ensemble. That it is refused is no mistake: a server may be down or behind.
+func (s *simulation) reshape(target []peer.Member) {
+	for _, v := range s.servers {
+		if p := v.proc; p != nil && p.node != nil && p.lead.Mine {
+			p.run(func() {
+				if err := p.node.Reconfigure(target); err == nil {
+					s.stats.Reshapes++
+					s.log(v.id, "changes the ensemble", 0, 0, 0)
+				}
+			})
+		}
+	}
+}
+
+// everybodyVotes brings the ensemble back to what it was at first.
+func (s *simulation) everybodyVotes() {
+	var target []peer.Member
+	for _, v := range s.servers {
+		target = append(target, peer.Member{ServerID: v.id})
+	}
+	s.reshape(target)
+}
+
 // faultWipe takes a disk away, if the ensemble can bear it.
 func (s *simulation) faultWipe(v *server) {
 	if v.incarnations >= maxIncarnations || !s.canLose(v) {
@@ -236,11 +271,14 @@ func (s *simulation) canLose(v *server) bool {
 			return true // its voter's disk is gone already
 		case w != v && (w.raftID != id || w.rotten):
 			lost++
-		case w != v && max(w.mirror.durable.commit, w.mirror.durable.base) < now.index:
+		}
+	}
+	for _, w := range s.servers {
+		if w != v && max(w.mirror.durable.commit, w.mirror.durable.base) < now.index {
 			return false
 		}
 	}
-	return lost <= (len(s.servers)-1)/2
+	return lost <= (len(now.conf.GetVoters())-1)/2
 }
 
 // faultRot damages a few bytes on the disk of a server that is down. If the log notices when it is opened, the disk is as good as lost.
@@ -342,6 +380,9 @@ func (s *simulation) quiet() bool { return s.quietSince > 0 }
 
 // waitForPeace ends the simulation once everything is answered and equal.
 func (s *simulation) waitForPeace() {
+	if c := s.ghost.conf(); c != nil && len(c.GetLearners()) > 0 {
+		s.everybodyVotes()
+	}
 	why := s.unrest()
 	if why == "" {
 		if s.barriersAsked {

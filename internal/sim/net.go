@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"slices"
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
@@ -268,10 +269,11 @@ func (s *simulation) logFrame(server uint16, verb string, m *peer.Message) {
 	s.trace.add(l)
 }
 
-// askToJoin is what a server does that has nothing on its disk and is none of the founders.
+// askToJoin is what a server does that is no member, now and then for as long as it lives, as the driver does it.
 func (p *process) askToJoin() {
 	p.at(p.sim.timeRand.between(50, 300)*millisecond, func() {
-		if p.node != nil {
+		defer p.askToJoin()
+		if p.node != nil && p.node.Leadership().Leader != 0 && slices.ContainsFunc(p.node.State().Members(), func(m peer.Member) bool { return m.RaftID == p.srv.raftID }) {
 			return
 		}
 		for _, v := range p.sim.servers {
@@ -280,6 +282,5 @@ func (p *process) askToJoin() {
 				p.send(&peer.Message{Kind: peer.KindJoin, From: p.srv.raftID, To: v.raftID, Join: peer.Join{Member: me}})
 			}
 		}
-		p.askToJoin()
 	})
 }

@@ -32,6 +32,7 @@ const (
 	faultSnapshot
 	faultLoss
 	faultRot
+	faultReshape
 	faultKinds
 )
 
@@ -94,6 +95,12 @@ func drawParams(r random, o *Options) params {
 		if r.chance(0.7) {
 			p.weights[i] = int(r.between(1, 10))
 		}
+	}
+	// How many disks may be lost depends on who votes, and a change of that under way can't be seen from outside: not both in one seed.
+	if r.chance(0.5) {
+		p.weights[faultReshape] = 0
+	} else {
+		p.weights[faultWipe], p.weights[faultRot] = 0, 0
 	}
 	p.narrow(o)
 	return p

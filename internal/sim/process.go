@@ -141,8 +141,8 @@ func (p *process) open() error {
 		}
 	}
 	p.background(50*millisecond, p.tidy)
+	p.askToJoin()
 	if log.Empty() {
-		p.askToJoin()
 		return nil
 	}
 	return p.boot()

@@ -48,6 +48,7 @@ type Stats struct {
 	Commands, Acked, Unknown, Barriers, Expiries, LateExpiries  int
 	Kills, Powers, Torn, Stops, Wipes, Promotions, Pauses       int
 	Partitions, Breaks, Transfers, Snapshots, Installs, Leaders int
+	Reshapes                                                    int
 	Replays                                                     int
 	Rots, Condemned                                             int
 	Frames, Lost                                                int
@@ -72,7 +73,7 @@ func (s *Stats) fields() []statField {
 		{"commands", &s.Commands}, {"acked", &s.Acked}, {"unknown", &s.Unknown}, {"barriers", &s.Barriers}, {"expiries", &s.Expiries},
 		{"late expiries", &s.LateExpiries}, {"kills", &s.Kills}, {"power cuts", &s.Powers}, {"torn writes", &s.Torn}, {"stops", &s.Stops},
 		{"wipes", &s.Wipes}, {"promotions", &s.Promotions}, {"pauses", &s.Pauses}, {"partitions", &s.Partitions}, {"breaks", &s.Breaks},
-		{"transfers", &s.Transfers}, {"snapshots", &s.Snapshots}, {"installs", &s.Installs}, {"leaders", &s.Leaders}, {"replays", &s.Replays},
+		{"transfers", &s.Transfers}, {"reshapes", &s.Reshapes}, {"snapshots", &s.Snapshots}, {"installs", &s.Installs}, {"leaders", &s.Leaders}, {"replays", &s.Replays},
 		{"rots", &s.Rots}, {"condemned", &s.Condemned},
 		{"frames", &s.Frames}, {"lost", &s.Lost},
 	}
