@@ -42,7 +42,7 @@ e2e: e2e-deps ## real servers, real clients in five languages, kills under load
 	GOPHERWOOD_E2E=1 go test -count=1 -timeout 30m -p 1 -v ./e2e ./e2e/oracle | scripts/quiet-tests
 
 must-show: e2e-deps ## the fault tests and figures in full size (about a quarter of an hour)
-	GOPHERWOOD_E2E=1 GOPHERWOOD_E2E_STRICT=1 GOPHERWOOD_E2E_ROUNDS=10 GOPHERWOOD_E2E_SECONDS=600 GOPHERWOOD_E2E_ZNODES=1000000 GOPHERWOOD_E2E_SESSIONS=20000 \
+	GOPHERWOOD_E2E=1 GOPHERWOOD_E2E_STRICT=1 GOPHERWOOD_E2E_ROUNDS=10 GOPHERWOOD_E2E_SECONDS=600 GOPHERWOOD_E2E_ZNODES=1000000 GOPHERWOOD_E2E_SESSIONS=20000 GOPHERWOOD_E2E_STORM=10000 \
 		go test -count=1 -timeout 90m -v -run 'TestFault|TestBounds|TestRestart|TestSnapshot|TestSoak' ./e2e | scripts/quiet-tests
 	GOPHERWOOD_E2E=1 GOPHERWOOD_ORACLE_SEEDS=2000 GOPHERWOOD_ORACLE_OPS=300 go test -count=1 -timeout 90m -v ./e2e/oracle | scripts/quiet-tests
 

@@ -15,6 +15,7 @@
 //	GOPHERWOOD_E2E_SECONDS=600              length of the soak test (default 20)
 //	GOPHERWOOD_E2E_ZNODES=1000000           size of the restart test (default 100000)
 //	GOPHERWOOD_E2E_SESSIONS=20000           size of the idle-session test (default 2000)
+//	GOPHERWOOD_E2E_STORM=10000              sessions of the reconnect storm (default 500); above 1000 the leader dies as well
 //	GOPHERWOOD_ORACLE_SEEDS=2000            random scripts that e2e/oracle compares with ZooKeeper, for each of two ensembles (default 40)
 //	GOPHERWOOD_ORACLE_OPS=300               steps of each (default 100)
 //	GOPHERWOOD_ORACLE_FIRST=1               the first seed; with GOPHERWOOD_ORACLE_SEEDS=1 it alone
