@@ -22,7 +22,7 @@
 //	ruleUnread    so does that of a write that could not be read: ZooKeeper counts some of these as transactions, some not
 //	ruleTime      a time is only checked to be sensible
 //	ruleSession   a session's id is its number in the run
-//	ruleSet       children, ephemerals and identities' nodes come in no order
+//	ruleSet       children, ephemerals and a client's identities come in no order
 //	ruleEnd       the events of one session's end come in no order
 //
 // # A script

@@ -3,26 +3,24 @@ package oracle
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"gopherwood/zk"
 )
 
-// drawer makes scripts from a seed. It believes that its requests succeed: that is a model good enough to hit nodes that are there,
-// their parents and their sequence numbers about as often as not.
+// drawer makes scripts from a seed. It never sees an answer.
 type drawer struct {
 	rng     *rand.Rand
-	live    []string       // paths that are believed to be there; the first is "/"
-	counter map[string]int // creates per parent
+	belief  belief
 	clients []string
-	chroots map[string]string
+	chroots map[string]string // of clients that have one
+	client  string            // whose step is being drawn
 }
 
 // Draw returns n steps. The same seed and n give the same steps.
 func Draw(seed uint64, n int) []Step {
-	d := &drawer{rng: rand.New(rand.NewPCG(seed, 0x60f)), live: []string{"/"}, counter: map[string]int{}, chroots: map[string]string{}}
+	d := &drawer{rng: rand.New(rand.NewPCG(seed, 0x60f)), belief: newBelief(), chroots: map[string]string{}}
 	var steps []Step
 	for i := range 2 + d.rng.IntN(2) {
 		name := fmt.Sprintf("c%d", i+1)
@@ -30,6 +28,7 @@ func Draw(seed uint64, n int) []Step {
 		s := Step{Client: name, Verb: "open"}
 		if d.one(8) {
 			s.Chroot = pick(d, "/a", "/b")
+			d.chroots[name] = s.Chroot
 		}
 		steps = append(steps, s)
 		if d.one(3) {
@@ -37,8 +36,15 @@ func Draw(seed uint64, n int) []Step {
 		}
 	}
 	for len(steps) < n {
+		d.client = pick(d, d.clients...)
 		s := d.step()
-		s.Client = pick(d, d.clients...)
+		s.Client = d.client
+		if s.Verb == "expire" || s.Verb == "close" {
+			d.belief.end(d.client)
+		}
+		if s.Verb == "open" {
+			delete(d.chroots, d.client)
+		}
 		steps = append(steps, s)
 	}
 	return steps
@@ -92,10 +98,15 @@ func (d *drawer) step() Step {
 	case "getEphemerals":
 		s.Path = pick(d, "!", "!/", "/", "/a", "/q", "! ")
 	case "multi":
+		before, failed := d.belief.clone(), false
 		for range d.rng.IntN(5) {
-			m := Step{Verb: pick(d, "create", "create", "create2", "createContainer", "createTTL", "delete", "delete", "setData", "check"), Data: []byte{}, ACL: anyone, Version: -1}
-			d.write(&m)
+			m := Step{Verb: pick(d, "create", "create", "create2", "createContainer", "createTTL", "delete", "delete", "setData", "setData", "check"),
+				Data: []byte{}, ACL: anyone, Version: -1}
+			failed = !d.write(&m) || failed
 			s.Members = append(s.Members, m)
+		}
+		if failed {
+			d.belief = before
 		}
 	case "multiRead":
 		for range d.rng.IntN(4) {
@@ -139,36 +150,58 @@ func (d *drawer) setWatches(s *Step) {
 	}
 }
 
-// write draws the rest of a write or check, and believes that it succeeds.
-func (d *drawer) write(s *Step) {
-	if s.Version = -1; d.one(4) {
-		s.Version = pick[int32](d, 0, 1, 2, 5, -2)
-	}
+// write draws the rest of a write or check, and says whether it is believed to succeed.
+func (d *drawer) write(s *Step) bool {
 	switch s.Verb {
-	case "delete", "check":
+	case "delete":
+		if s.Path = d.path(); !d.one(4) {
+			s.Path = d.last()
+		}
+		s.Path = d.spared(s.Path)
+	case "check":
 		s.Path = d.path()
-		if s.Verb == "delete" && d.one(2) {
-			s.Path = d.live[len(d.live)-1] // a leaf, most likely
-		}
-		if s.Verb == "delete" {
-			s.Path = d.spared(s.Path)
-			d.forget(s.Path)
-		}
 	case "setData":
 		s.Path = d.own(d.path())
 		d.data(s)
 	case "setACL":
 		s.Path, s.ACL = d.own(d.spared(d.path())), d.acl()
+		if d.one(4) {
+			s.Version = pick[int32](d, 0, 1, 2)
+		}
+		return true
 	default:
 		d.create(s)
 	}
+	if d.one(4) {
+		s.Version = pick[int32](d, 0, 1, 2, 5, -2)
+		if n := d.belief.find(below(d.chroots[d.client], s.Path)); n != nil && !d.one(3) {
+			s.Version = n.version
+		}
+	}
+	return d.belief.apply(s, d.client, d.chroots[d.client])
+}
+
+// seen is the paths that the client believes to be there, as it calls them: those below its chroot.
+func (d *drawer) seen() []string {
+	root := d.chroots[d.client]
+	paths := []string{"/"}
+	for _, n := range d.belief.nodes[1:] {
+		if rest, ok := strings.CutPrefix(n.path, root); ok && strings.HasPrefix(rest, "/") {
+			paths = append(paths, rest)
+		}
+	}
+	return paths
+}
+
+// last is one of the newest nodes: a leaf, most likely.
+func (d *drawer) last() string {
+	paths := d.seen()
+	return pick(d, paths[max(0, len(paths)-4):]...)
 }
 
 func (d *drawer) create(s *Step) {
-	parent := pick(d, d.live...)
-	s.Path = zk.Join(parent, pick(d, "a", "b", "c", "q-", "q-", "x"))
-	odd := d.one(15)
-	if odd {
+	s.Path = d.free()
+	if d.one(20) {
 		s.Path = d.odd()
 	}
 	d.data(s)
@@ -188,18 +221,27 @@ func (d *drawer) create(s *Step) {
 			s.Flags = pick[int32](d, 4, 4, 5, 6, 7, -1)
 		}
 	}
-	if odd {
-		if strings.HasPrefix(s.Path, "!/") && zk.CreateMode(s.Flags).IsSequential() {
-			s.Path = "/a" // the root's sequence numbers are all runs'
+	if strings.HasPrefix(s.Path, "!/") && zk.CreateMode(s.Flags).IsSequential() {
+		s.Path = "/a" // the root's sequence numbers are all runs'
+	}
+}
+
+// free is the path of a node that might be made: seldom below an ephemeral node, or where there is one.
+func (d *drawer) free() string {
+	path := ""
+	for range 4 {
+		parents := d.seen()
+		if len(parents) > crowd {
+			parents = parents[:crowd]
 		}
-		return
+		parent := pick(d, parents...)
+		path = zk.Join(parent, pick(d, "a", "b", "c", "q-", "q-", "x"))
+		above, there := d.belief.find(below(d.chroots[d.client], parent)), d.belief.find(below(d.chroots[d.client], path))
+		if (above == nil || above.owner == "") && there == nil {
+			break
+		}
 	}
-	if zk.CreateMode(s.Flags).IsSequential() {
-		d.live = append(d.live, fmt.Sprintf("%s%010d", s.Path, d.counter[parent]))
-	} else if !slices.Contains(d.live, s.Path) {
-		d.live = append(d.live, s.Path)
-	}
-	d.counter[parent]++
+	return path
 }
 
 // spared is path, but seldom the run's root: without it, or without a permission on it, all else fails.
@@ -221,12 +263,6 @@ func (d *drawer) own(path string) string {
 	return path
 }
 
-func (d *drawer) forget(path string) {
-	if i := slices.Index(d.live, path); i > 0 {
-		d.live = slices.Delete(d.live, i, i+1)
-	}
-}
-
 // path is a node that is there, most likely.
 func (d *drawer) path() string {
 	if d.one(40) {
@@ -236,8 +272,8 @@ func (d *drawer) path() string {
 }
 
 func (d *drawer) plain() string {
-	if !d.one(4) {
-		return pick(d, d.live...)
+	if !d.one(6) {
+		return pick(d, d.seen()...)
 	}
 	return zk.Join(pick(d, "/", "/a", "/b", "/a/b"), pick(d, "a", "b", "c", "q-0000000001", "x"))
 }

@@ -17,6 +17,8 @@ const (
 	expireMs = 200
 	// shownBytes is how much data a transcript shows; longer is shown as length and checksum.
 	shownBytes = 48
+	// crowd is how many nodes random scripts make children below.
+	crowd = 12
 	// shownLines is how many lines of each side a difference shows.
 	shownLines = 12
 	// timeSlackMs is how far a node's time may lie outside of the run, in ms.

@@ -1,6 +1,7 @@
 package oracle_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -56,20 +57,23 @@ func start(t *testing.T, kind ensemble.Target, servers int) *oracle.Target {
 }
 
 // compare runs a script against both and returns the difference.
-func compare(zookeeper, gopherwood *oracle.Target, steps []oracle.Step) (string, error) {
-	var want, got oracle.Transcript
+func compare(zookeeper, gopherwood *oracle.Target, steps []oracle.Step) (diff string, err error) {
+	_, diff, err = answers(zookeeper, gopherwood, steps)
+	return diff, err
+}
+
+// answers is compare that returns what ZooKeeper answered, too.
+func answers(zookeeper, gopherwood *oracle.Target, steps []oracle.Step) (want oracle.Transcript, diff string, err error) {
+	var got oracle.Transcript
 	var err1, err2 error
 	var both sync.WaitGroup
 	both.Go(func() { want, err1 = zookeeper.Run(steps) })
 	both.Go(func() { got, err2 = gopherwood.Run(steps) })
 	both.Wait()
-	if err1 != nil {
-		return "", err1
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, "", err
 	}
-	if err2 != nil {
-		return "", err2
-	}
-	return oracle.Diff(steps, want, got), nil
+	return want, oracle.Diff(steps, want, got), nil
 }
 
 // seeds runs random scripts against both, several at a time, and returns the first script that differs.
@@ -78,6 +82,7 @@ func seeds(t *testing.T, zookeeper, gopherwood *oracle.Target, first, count, ops
 	var next, done atomic.Int64
 	next.Store(int64(first))
 	var mu sync.Mutex
+	var seen tally
 	broken := false
 	var workers sync.WaitGroup
 	began := time.Now()
@@ -91,7 +96,9 @@ func seeds(t *testing.T, zookeeper, gopherwood *oracle.Target, first, count, ops
 				if stop {
 					return
 				}
-				d, err := compare(zookeeper, gopherwood, oracle.Draw(uint64(n), ops))
+				steps := oracle.Draw(uint64(n), ops)
+				want, d, err := answers(zookeeper, gopherwood, steps)
+				seen.add(steps, want)
 				mu.Lock()
 				if err != nil {
 					t.Errorf("seed %d: %v", n, err)
@@ -107,7 +114,7 @@ func seeds(t *testing.T, zookeeper, gopherwood *oracle.Target, first, count, ops
 		})
 	}
 	workers.Wait()
-	t.Logf("%d seeds of %d steps in %v", done.Load(), ops, time.Since(began).Round(time.Second/10))
+	t.Logf("%d seeds of %d steps in %v. What ZooKeeper answered:\n%s", done.Load(), ops, time.Since(began).Round(time.Second/10), &seen)
 	return seed, diff
 }
 

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"cmp"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -51,7 +52,7 @@ func (w *shower) record(verb string, d *wire.Decoder) string {
 	case "getACL":
 		acl := d.ACLs(nil)
 		d.Stat(&stat)
-		return "acl=" + quoted(formatACL(acl)) + " " + w.stat(&stat)
+		return "acl=" + quoted(formatACL(settled(acl))) + " " + w.stat(&stat)
 	case "getChildren":
 		return "children=" + w.set(d.Strings(nil))
 	case "getChildren2":
@@ -76,6 +77,22 @@ func (w *shower) record(verb string, d *wire.Decoder) string {
 		return fmt.Sprintf("%d bytes", skip(d))
 	}
 	return ""
+}
+
+// settled is an ACL with entries of the same permissions, if next to each other, in the order of their text (ruleSet): that is what auth becomes for a
+// client with several identities, which ZooKeeper keeps in a hash set.
+func settled(acl []zk.ACL) []zk.ACL {
+	for i := 0; i < len(acl); {
+		j := i + 1
+		for j < len(acl) && acl[j].Perms == acl[i].Perms {
+			j++
+		}
+		slices.SortFunc(acl[i:j], func(a, b zk.ACL) int {
+			return cmp.Or(strings.Compare(a.ID.Scheme, b.ID.Scheme), strings.Compare(a.ID.ID, b.ID.ID))
+		})
+		i = j
+	}
+	return acl
 }
 
 // skip reads all that is left.

@@ -305,6 +305,9 @@ func (r *run) finish() error {
 			}
 		}
 	}
+	if err := r.aux.sync(r.target); err != nil {
+		return err
+	}
 	paths, err := r.aux.tree(r.root)
 	if err != nil {
 		return err
@@ -327,10 +330,8 @@ func (r *run) end(c *client) error {
 
 // dump shows every node.
 func (r *run) dump() error {
-	if len(r.target.Addrs) > 1 {
-		if _, _, err := r.aux.call(&Step{Verb: "sync", Path: "/"}); err != nil {
-			return err
-		}
+	if err := r.aux.sync(r.target); err != nil {
+		return err
 	}
 	paths, err := r.aux.tree(r.root)
 	if err != nil {

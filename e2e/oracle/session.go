@@ -174,6 +174,9 @@ func (r *run) expire(c *client, s raw.Session) error {
 		return fmt.Errorf("no marker for the end of a session: %+v %w", reply, err)
 	}
 	r.drop(c)
+	if err := r.aux.sync(r.target); err != nil { // a server that is behind would not show the marker yet
+		return err
+	}
 	for limit := time.Now().Add(expiryLimit); ; time.Sleep(expiryPoll) {
 		there, err := r.aux.exists(marker)
 		if err != nil {

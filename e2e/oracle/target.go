@@ -86,6 +86,15 @@ func (h *helper) create(path string) error {
 	return err
 }
 
+// sync makes the helper's server catch up with the target's others.
+func (h *helper) sync(t *Target) error {
+	if len(t.Addrs) == 1 {
+		return nil
+	}
+	_, _, err := h.call(&Step{Verb: "sync", Path: "/"})
+	return err
+}
+
 func (h *helper) exists(path string) (bool, error) {
 	code, _, err := h.call(&Step{Verb: "exists", Path: path})
 	if err == nil && code != zk.OK && code != zk.ErrNoNode {
