@@ -210,7 +210,7 @@ func (s *Server) adminLeader(c *adminCall) {
 	}
 	id := uint64(node.ServerOf(s.leader.Load()))
 	addr := ""
-	for _, m := range s.cfg.Members {
+	for _, m := range s.members() {
 		if m.ID == id {
 			addr = m.PeerAddr
 		}
@@ -310,15 +310,14 @@ func (c *conn) info(full bool) *object {
 }
 
 func (s *Server) adminVoters(o *object) {
-	s.treeMu.RLock()
-	data, _, _ := s.tree.Get(configPath, superAuth)
-	known, _ := parseConfig(string(data))
-	s.treeMu.RUnlock()
 	view := map[uint64]any{}
-	for _, m := range s.cfg.Members {
+	for _, m := range s.members() {
+		if m.Observer {
+			continue
+		}
 		host := m.PeerAddr[:max(0, strings.LastIndexByte(m.PeerAddr, ':'))]
 		view[m.ID] = map[string]any{"server_addresses": []string{m.PeerAddr}, "election_addresses": []string{host + ":" + m.electPort()},
-			"client_address": known[m.ID], "learner_type": map[bool]string{false: "participant", true: "observer"}[m.Observer]}
+			"client_address": m.ClientAddr, "learner_type": "participant"}
 	}
 	o.put("current_config", view)
 }

@@ -122,7 +122,7 @@ func (s *Server) adminObservers(o *object) {
 
 func (s *Server) peerAddrs() map[uint64]string {
 	addrs := make(map[uint64]string)
-	for _, m := range s.cfg.Members {
+	for _, m := range s.members() {
 		addrs[m.ID] = m.PeerAddr
 	}
 	return addrs
@@ -147,9 +147,10 @@ func (s *Server) adminProperties(o *object) {
 // adminZabState: there is no Zab here. Its phases have counterparts all the same: a server looks for a leader, catches up with it, or serves.
 func (s *Server) adminZabState(o *object) {
 	var self *Member
-	for i := range s.cfg.Members {
-		if s.cfg.Members[i].ID == s.cfg.ID {
-			self = &s.cfg.Members[i]
+	members := s.members()
+	for i := range members {
+		if members[i].ID == s.cfg.ID {
+			self = &members[i]
 		}
 	}
 	if self == nil {

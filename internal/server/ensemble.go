@@ -86,14 +86,21 @@ func (m *Member) electPort() string {
 	return strconv.Itoa(electPort(&line))
 }
 
-// parseConfig reads the clients' addresses and the version out of the data of /zookeeper/config.
-func parseConfig(data string) (addrs map[uint64]string, version int64) {
-	lines, version := parseLines(data)
-	addrs = make(map[uint64]string)
-	for id, line := range lines {
-		addrs[id] = clientAddr(line)
+// members are those of the ensemble as /zookeeper/config has them; before it is written, the configured ones. Any goroutine without the tree's lock.
+func (s *Server) members() []Member {
+	s.treeMu.RLock()
+	data, _, _ := s.tree.Get(configPath, superAuth)
+	lines, _ := parseLines(string(data))
+	s.treeMu.RUnlock()
+	if len(lines) == 0 {
+		return s.cfg.Members
 	}
-	return addrs, version
+	var members []Member
+	for _, id := range sortedKeys(lines) {
+		line := lines[id]
+		members = append(members, Member{ID: id, PeerAddr: line.PeerAddr(), ElectPort: strconv.Itoa(electPort(&line)), ClientAddr: clientAddr(line), Observer: line.Observer})
+	}
+	return members
 }
 
 func splitAddr(addr string) (host string, port int) {

@@ -228,11 +228,15 @@ func (s *Server) configuration() []field {
 		{"clientPortListenBacklog", "client_port_listen_backlog", -1},
 		{"serverId", "server_id", s.cfg.ID},
 	}
-	for _, m := range s.cfg.Members {
+	for _, m := range s.members() {
 		if m.ID == s.cfg.ID {
 			_, peer, _ := net.SplitHostPort(m.PeerAddr)
+			peerType := 0 // QuorumPeer.LearnerType
+			if m.Observer {
+				peerType = 1
+			}
 			all = append(all, field{"initLimit", "", s.cfg.InitLimit}, field{"syncLimit", "", s.cfg.SyncLimit},
-				field{"electionAlg", "", 3}, field{"electionPort", "", m.electPort()}, field{"quorumPort", "", peer}, field{"peerType", "", 0})
+				field{"electionAlg", "", 3}, field{"electionPort", "", m.electPort()}, field{"quorumPort", "", peer}, field{"peerType", "", peerType})
 		}
 	}
 	return all
