@@ -49,7 +49,7 @@ var (
 func (d *digestServer) Step(token []byte) (answer []byte, user string, err error) {
 	if d.nonce == "" {
 		d.nonce = newNonce()
-		return fmt.Appendf(nil, `realm="%s",nonce="%s",qop="auth",charset=utf-8,algorithm=md5-sess`, DigestRealm, d.nonce), "", nil
+		return fmt.Appendf(nil, `realm="%s",nonce="%s",charset=utf-8,algorithm=md5-sess`, DigestRealm, d.nonce), "", nil
 	}
 	r, err := parseDigestResponse(token)
 	if err != nil {

@@ -2,7 +2,7 @@
 // RFC 7677), for servers and for clients; where a server's users come from; and the names that they get. Kerberos is in the package below.
 //
 //	client's first token                         mechanism
-//	""                                           DIGEST-MD5
+//	"", and what is none of the others           DIGEST-MD5
 //	"n,,n=bob,r=…"   "y,,…"   "p=…"              SCRAM-SHA-256
 //	60 … 2a 86 48 86 f7 12 01 02 02 01 00 …      GSSAPI
 //

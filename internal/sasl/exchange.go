@@ -57,6 +57,20 @@ func (x *Exchange) Step(token []byte) (answer []byte, user string, err error) {
 	return answer, user, err
 }
 
+// choose is the mechanism of a first token; nil if it is of none. DIGEST-MD5 takes what no other one does: Java's server, and so ZooKeeper, does not look at what a client
+// sends before the challenge.
+func (x *Exchange) choose(token []byte) (last Mechanism) {
+	for _, m := range x.mechanisms {
+		if m.Starts(token) {
+			return m
+		}
+		if m.Name() == nameDigest {
+			last = m
+		}
+	}
+	return last
+}
+
 func (x *Exchange) step(token []byte) (answer []byte, user string, err error) {
 	x.steps++
 	switch {
@@ -68,15 +82,11 @@ func (x *Exchange) step(token []byte) (answer []byte, user string, err error) {
 		return nil, "", errTooLong
 	}
 	if x.dialogue == nil {
-		for _, m := range x.mechanisms {
-			if m.Starts(token) {
-				x.dialogue, x.mechanism = m.Start(), m.Name()
-				break
-			}
-		}
-		if x.dialogue == nil {
+		m := x.choose(token)
+		if m == nil {
 			return nil, "", errNoMechanism
 		}
+		x.dialogue, x.mechanism = m.Start(), m.Name()
 	}
 	answer, user, err = x.dialogue.Step(token)
 	if err != nil {

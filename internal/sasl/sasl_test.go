@@ -165,7 +165,7 @@ func TestBadTokens(t *testing.T) {
 		tokens []string // NONCE is the server's
 		want   error
 	}{
-		{"no mechanism", []string{"PLAIN"}, errNoMechanism},
+		{"another mechanism, taken for DIGEST-MD5", []string{"PLAIN", "PLAIN"}, errMalformed},
 		{"too long", []string{long}, errTooLong},
 		{"another challenge", []string{"", digest("other")}, errNonce},
 		{"not a response", []string{"", "hello"}, errMalformed},
@@ -213,6 +213,14 @@ func TestBadTokens(t *testing.T) {
 		}
 		if err != nil && (strings.Contains(err.Error(), "bobsecret") || len(err.Error()) > 200) {
 			t.Errorf("%s: the error says too much: %v", test.name, err)
+		}
+	}
+}
+
+func TestNoMechanism(t *testing.T) {
+	for _, token := range []string{"", "PLAIN", "\x60"} {
+		if _, _, err := NewExchange([]Mechanism{SCRAM(NewUsers())}).Step([]byte(token)); !errors.Is(err, errNoMechanism) {
+			t.Errorf("%q: %v", token, err)
 		}
 	}
 }
