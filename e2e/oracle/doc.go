@@ -37,6 +37,7 @@
 //	badpass, future             reconnect with a wrong password; with a zxid that the server has not reached
 //	expire                      close the connection and wait until the session has expired
 //	close                       end the session
+//	gone /path                  wait until the server has removed the node by itself
 //	raw code=N body=HEX         any request
 //
 // A file in testdata is a script, a line of dashes and what ZooKeeper answered: a Gopherwood alone can be held to it.

@@ -39,12 +39,19 @@ func environment(t *testing.T, name string, otherwise int) int {
 // start runs servers for the oracle. ZooKeeper may leave its log in the page cache: that is not what is compared.
 func start(t *testing.T, kind ensemble.Target, servers int) *oracle.Target {
 	t.Helper()
+	const never = 3600_000
+	return startReaping(t, kind, servers, never)
+}
+
+// startReaping is start with servers that look for containers and TTL nodes to remove so often.
+func startReaping(t *testing.T, kind ensemble.Target, servers, reapMs int) *oracle.Target {
+	t.Helper()
 	config := []string{"minSessionTimeout=200", "maxSessionTimeout=90000", "DigestAuthenticationProvider.superDigest=" + oracle.SuperDigest}
 	if kind == ensemble.ZooKeeper {
 		config = append(config, "forceSync=no",
 			"authProvider.x509=org.apache.zookeeper.server.auth.X509AuthenticationProvider") // Gopherwood takes it in ACLs without being told to
 	}
-	e := ensemble.Start(t, ensemble.Options{Target: kind, Servers: servers, TickMs: 100, ReapMs: 3600_000, Config: config})
+	e := ensemble.Start(t, ensemble.Options{Target: kind, Servers: servers, TickMs: 100, ReapMs: reapMs, Config: config})
 	var addrs []string
 	for _, s := range e.Servers {
 		addrs = append(addrs, s.Addr())

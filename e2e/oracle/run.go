@@ -83,6 +83,11 @@ func (r *run) step(s *Step) error {
 		return r.open(c, s)
 	case "reconnect", "move", "badpass", "future", "expire":
 		return r.again(c, s)
+	case "gone":
+		if err := r.aux.sync(r.target); err != nil {
+			return err
+		}
+		return r.awaitGone(r.where(c)(s.Path))
 	}
 	if _, ok := opcodes[s.Verb]; !ok && s.Verb != "raw" {
 		return fmt.Errorf("unknown verb %q", s.Verb)

@@ -17,12 +17,26 @@ const dashes = "----\n"
 // itself, so that they stay true.
 func TestScripts(t *testing.T) {
 	need(t)
-	targets := map[string]*oracle.Target{
+	scripts(t, "testdata/*.txt", map[string]*oracle.Target{
 		"zookeeper":     start(t, ensemble.ZooKeeper, 1),
 		"gopherwood":    start(t, ensemble.Gopherwood, 1),
 		"three servers": start(t, ensemble.Gopherwood, 3),
-	}
-	files, err := filepath.Glob("testdata/*.txt")
+	})
+}
+
+// TestReap is TestScripts for nodes that servers remove by themselves, with servers that do so all the time.
+func TestReap(t *testing.T) {
+	need(t)
+	const reapMs = 100
+	scripts(t, "testdata/reap/*.txt", map[string]*oracle.Target{
+		"zookeeper":  startReaping(t, ensemble.ZooKeeper, 1, reapMs),
+		"gopherwood": startReaping(t, ensemble.Gopherwood, 1, reapMs),
+	})
+}
+
+func scripts(t *testing.T, pattern string, targets map[string]*oracle.Target) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}

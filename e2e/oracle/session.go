@@ -186,17 +186,22 @@ func (r *run) expire(c *client, s raw.Session) error {
 	if err := r.aux.sync(r.target); err != nil { // a server that is behind would not show the marker yet
 		return err
 	}
+	if err := r.awaitGone(marker); err != nil {
+		return err
+	}
+	r.say("expired")
+	return nil
+}
+
+// awaitGone waits until a node is not there any more.
+func (r *run) awaitGone(path string) error {
 	for limit := time.Now().Add(expiryLimit); ; time.Sleep(expiryPoll) {
-		there, err := r.aux.exists(marker)
-		if err != nil {
+		there, err := r.aux.exists(path)
+		if err != nil || !there {
 			return err
 		}
-		if !there {
-			r.say("expired")
-			return nil
-		}
 		if time.Now().After(limit) {
-			return errors.New("a session does not expire")
+			return fmt.Errorf("%s does not go", path)
 		}
 	}
 }
