@@ -193,6 +193,9 @@ func (s *Source) load() (*material, error) {
 	if err := o.Suites.apply(m.client, o.Versions); err != nil {
 		return nil, err
 	}
+	if len(own) > 0 { // shown to whoever asks, so that one that is not accepted is told apart from none
+		m.client.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own[0], nil }
+	}
 	if o.AnyServerName {
 		m.client.InsecureSkipVerify = true // replaced by:
 		m.client.VerifyConnection = verifyChain(roots)

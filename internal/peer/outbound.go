@@ -329,10 +329,16 @@ type refusalKey struct {
 // refusalOther stands for every failure that is not a refusal.
 const refusalOther Refusal = 255
 
+// refusalTLS stands for those of TLS.
+const refusalTLS Refusal = 254
+
 func refusalOf(err error) Refusal {
 	var refused *RefusedError
 	if errors.As(err, &refused) {
 		return refused.Refusal
+	}
+	if t := (*tlsError)(nil); errors.As(err, &t) {
+		return refusalTLS
 	}
 	return refusalOther
 }

@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -23,6 +22,12 @@ type TLS struct {
 	// AlsoPlain: connections without TLS are taken, too, while the members change over.
 	AlsoPlain bool
 }
+
+// tlsError is a failure of TLS, told apart from others in the log.
+type tlsError struct{ err error }
+
+func (e *tlsError) Error() string { return "peer: " + certs.Explain(e.err) + ": " + e.err.Error() }
+func (e *tlsError) Unwrap() error { return e.err }
 
 // errPlain says that a connection without TLS came to a member that takes none.
 var errPlain = errors.New("peer: it does not speak TLS, which this server wants of members (sslQuorum)")
@@ -45,7 +50,7 @@ func (t *Transport) protect(conn net.Conn) (net.Conn, error) {
 	}
 	c := t.cfg.TLS.Source.Server(conn)
 	if err := c.Handshake(); err != nil {
-		return conn, fmt.Errorf("peer: %s: %w", certs.Explain(err), err)
+		return conn, &tlsError{err}
 	}
 	return c, nil
 }
@@ -84,7 +89,7 @@ func (t *Transport) secure(conn net.Conn, addr string) (net.Conn, error) {
 	}
 	c := t.cfg.TLS.Source.Client(conn, host)
 	if err := c.Handshake(); err != nil {
-		return conn, fmt.Errorf("peer: %s: %w", certs.Explain(err), err)
+		return conn, &tlsError{err}
 	}
 	return c, nil
 }
@@ -92,7 +97,7 @@ func (t *Transport) secure(conn net.Conn, addr string) (net.Conn, error) {
 // explainAlert puts the other side's alert into words. With TLS 1.3 it comes when the dialling side has shaken hands already.
 func explainAlert(err error) error {
 	if err != nil && strings.Contains(err.Error(), "remote error: tls: ") {
-		return fmt.Errorf("peer: %s: %w", certs.Explain(err), err)
+		return &tlsError{err}
 	}
 	return err
 }
