@@ -3,12 +3,13 @@
 SHELL := bash
 CACHE := .cache
 JAVA  := $(CACHE)/java
+UPSTREAM := $(CACHE)/upstream
 RUN   := $(CACHE)/bin/gopherwood
 
 # What the fault tests of the quick run do; `make must-show` takes more.
 export GOPHERWOOD_E2E_ROUNDS ?= 2
 
-.PHONY: help build run test deps check fmt vet staticcheck unit e2e e2e-deps must-show bench fuzz clean
+.PHONY: help build run test deps check fmt vet staticcheck unit e2e e2e-deps upstream upstream-deps must-show bench fuzz clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,8 +39,13 @@ unit: ## all Go tests under the race detector, with fuzz seeds, the fixed simula
 	go test -race -timeout 15m ./...
 	go test -count=1 -tags planted -run Planted ./internal/sim
 
-e2e: e2e-deps ## real servers, real clients in five languages, kills under load
+e2e: e2e-deps upstream-deps ## real servers, real clients in five languages, kills under load; a few of ZooKeeper's, Curator's and kazoo's own tests
 	GOPHERWOOD_E2E=1 go test -count=1 -timeout 30m -p 1 -v ./e2e ./e2e/oracle | scripts/quiet-tests
+	GOPHERWOOD_E2E=1 go test -count=1 -timeout 15m -v ./e2e/upstream
+
+upstream: upstream-deps ## all of ZooKeeper's, Curator's and kazoo's own tests (about an hour); counts in .cache/upstream/summary.txt
+	rm -f $(UPSTREAM)/summary.txt
+	GOPHERWOOD_E2E=1 GOPHERWOOD_UPSTREAM=all go test -count=1 -timeout 3h -v ./e2e/upstream
 
 must-show: e2e-deps ## the fault tests and figures in full size (about a quarter of an hour)
 	GOPHERWOOD_E2E=1 GOPHERWOOD_E2E_STRICT=1 GOPHERWOOD_E2E_ROUNDS=10 GOPHERWOOD_E2E_SECONDS=600 GOPHERWOOD_E2E_ZNODES=1000000 GOPHERWOOD_E2E_SESSIONS=20000 GOPHERWOOD_E2E_STORM=10000 \
@@ -84,3 +90,27 @@ $(CACHE)/venv.stamp: e2e/python/requirements.txt
 $(CACHE)/c/suite: e2e/c/suite.c
 	mkdir -p $(CACHE)/c
 	gcc -std=gnu11 -O1 -g -Wall -Wextra -o $@ $< -lzookeeper_mt -lpthread
+
+# The projects' own tests, as they were released, and the adapter in front of them.
+
+upstream-deps: deps $(UPSTREAM)/classes.stamp $(UPSTREAM)/venv.stamp
+
+$(UPSTREAM)/lib.stamp: e2e/upstream/java/pom.xml
+	rm -rf $(UPSTREAM)/lib
+	mkdir -p $(UPSTREAM)
+	mvn -B -q -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(UPSTREAM)/lib
+	touch $@
+
+$(UPSTREAM)/classes.stamp: $(UPSTREAM)/lib.stamp $(shell find e2e/upstream/java/src e2e/upstream/java/resources -type f)
+	rm -rf $(UPSTREAM)/classes
+	mkdir -p $(UPSTREAM)/classes
+	javac --release 17 -encoding UTF-8 -nowarn -d $(UPSTREAM)/classes -cp '$(UPSTREAM)/lib/*' $(filter %.java,$^)
+	cp -r e2e/upstream/java/resources/. $(UPSTREAM)/classes
+	touch $@
+
+$(UPSTREAM)/venv.stamp: e2e/upstream/python/requirements.txt
+	rm -rf $(UPSTREAM)/venv
+	mkdir -p $(UPSTREAM)
+	python3 -m venv $(UPSTREAM)/venv
+	$(UPSTREAM)/venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@

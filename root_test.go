@@ -28,7 +28,7 @@ const lattice = `
 5 services  internal/server  internal/server/zoocfg  internal/bench
 6 programs  cmd/gopherwood
 7 proofs    internal/fakezk  internal/sim  internal/certs/certtest
-7 proofs    e2e  e2e/oracle  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/internal/raw
+7 proofs    e2e  e2e/oracle  e2e/upstream  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/internal/raw
 
 may internal/server  internal/server/zoocfg
 may e2e/internal/load  e2e/internal/raw

@@ -49,9 +49,10 @@ func fourLetterWord(b []byte) (string, bool) {
 	return word, known
 }
 
-// allowedWords is a whitelist as a set. srvr is always in it, as in ZooKeeper.
-func allowedWords(list []string) map[string]bool {
-	allowed := map[string]bool{"srvr": true}
+// allowedWords is a whitelist as a set. srvr is always in it, as in ZooKeeper, and with the read-only mode isro is, by which a client that
+// is connected to a server without a majority finds one with it (ZooKeeper's FourLetterCommands.isEnabled and ClientCnxn).
+func allowedWords(list []string, readOnly bool) map[string]bool {
+	allowed := map[string]bool{"srvr": true, "isro": readOnly}
 	for _, w := range list {
 		if w == "*" {
 			for known := range commands {

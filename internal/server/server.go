@@ -134,7 +134,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.noisy = newLimiter(s.log, s.now)
 	s.auditUser = audit.ServerUser()
-	s.allowed = allowedWords(cfg.FourLetterWords)
+	s.allowed = allowedWords(cfg.FourLetterWords, cfg.ReadOnly)
 	s.tokens = newTokens(cfg.Throttle, cfg.LocalSessions)
 	s.turns.limit, s.openings.limit = cfg.Throttle.MaxRequests, maxOpenings
 	s.loop.epoch = s.start
