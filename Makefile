@@ -9,7 +9,7 @@ RUN   := $(CACHE)/bin/gopherwood
 # What the fault tests of the quick run do; `make must-show` takes more.
 export GOPHERWOOD_E2E_ROUNDS ?= 2
 
-.PHONY: help build run test deps check fmt vet staticcheck unit e2e e2e-deps upstream upstream-deps must-show bench fuzz clean
+.PHONY: help build run test deps check fmt vet staticcheck unit e2e e2e-deps upstream upstream-deps must-show observe-cost bench fuzz clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ must-show: e2e-deps ## the fault tests and figures in full size (about a quarter
 	GOPHERWOOD_E2E=1 GOPHERWOOD_E2E_STRICT=1 GOPHERWOOD_E2E_ROUNDS=10 GOPHERWOOD_E2E_SECONDS=600 GOPHERWOOD_E2E_ZNODES=1000000 GOPHERWOOD_E2E_SESSIONS=20000 GOPHERWOOD_E2E_STORM=10000 \
 		go test -count=1 -timeout 90m -v -run 'TestFault|TestBounds|TestRestart|TestSnapshot|TestSoak' ./e2e | scripts/quiet-tests
 	GOPHERWOOD_E2E=1 GOPHERWOOD_ORACLE_SEEDS=2000 GOPHERWOOD_ORACLE_OPS=300 go test -count=1 -timeout 90m -v ./e2e/oracle | scripts/quiet-tests
+
+observe-cost: ## what metrics, slow log and top talkers cost (three minutes; on a machine that does nothing else)
+	scripts/observe-cost -c
 
 bench: ## Go benchmarks of every package
 	go test -run '^$$' -bench . -benchmem ./...

@@ -70,7 +70,7 @@ func (l *slowLog) write(log *slog.Logger) {
 
 func (e *slowEntry) write(log *slog.Logger) {
 	round := func(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
-	args := []any{"took", round(e.total), "op", opTable[slotOf(e.op)].metric, "path", printable(e.path), "client", e.c.String(), "session", hex(e.session), "xid", e.xid}
+	args := []any{"took", round(e.total), "op", opTable[slotOf(e.op)].metric, "path", e.path, "client", e.c.String(), "session", hex(e.session), "xid", e.xid}
 	if e.members > 1 {
 		args = append(args, "requests", e.members)
 	}
