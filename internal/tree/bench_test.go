@@ -158,6 +158,21 @@ func BenchmarkCreateDeleteUnderQuota(b *testing.B) {
 	}
 }
 
+// BenchmarkNewQuota makes a stats node over a million nodes, which are counted for it.
+func BenchmarkNewQuota(b *testing.B) {
+	w, _ := millionWriter(b)
+	for _, name := range []string{"", "/zookeeper_limits"} {
+		w.do(tree.Op{Code: zk.OpCreate, Path: "/zookeeper/quota/bench" + name, Data: []byte("count=5"), ACL: openACL})
+	}
+	for range b.N {
+		w.do(tree.Op{Code: zk.OpCreate, Path: "/zookeeper/quota/bench/zookeeper_stats", ACL: openACL})
+		w.do(tree.Op{Code: zk.OpDelete, Path: "/zookeeper/quota/bench/zookeeper_stats", Version: -1})
+	}
+	for _, name := range []string{"/zookeeper_limits", ""} {
+		w.do(tree.Op{Code: zk.OpDelete, Path: "/zookeeper/quota/bench" + name, Version: -1})
+	}
+}
+
 func BenchmarkCreateDelete(b *testing.B) {
 	w, _ := millionWriter(b)
 	for range b.N {

@@ -9,3 +9,9 @@ func (t *Tree) Kept() int { return len(t.kept) + len(t.reclaim) }
 func (t *Tree) RestoreAnyDigest(r io.Reader) error {
 	return t.restore(&loader{in: input{r: r}, anyDigest: true})
 }
+
+// ParseFigures is parseFigures: count, bytes, countHardLimit, byteHardLimit.
+func ParseFigures(data []byte) (figures [4]int64, ok bool) {
+	f, ok := parseFigures(data)
+	return [4]int64{f.count, f.bytes, f.countHard, f.bytesHard}, ok
+}

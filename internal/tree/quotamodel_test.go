@@ -197,3 +197,20 @@ var (
 
 // TestQuotasAreTheModels is TestTreeIsTheModel with little else than quotas, what they cover and what is wrong with them.
 func TestQuotasAreTheModels(t *testing.T) { checkAgainstModel(t, genQuotaCommand) }
+
+// FuzzFigures compares the parser of limits with StatsTrack as Java has it.
+func FuzzFigures(f *testing.F) {
+	for _, s := range []string{"count=5,bytes=-1=;byteHardLimit=-1;countHardLimit=7", "count", ",count=1", ";", "", "count==5;;bytes=1=2=", "count=+1,bytes=9223372036854775808", "=5", "count=1;count=2"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, ok := tree.ParseFigures(data)
+		m, want := statsTrack(data)
+		if ok != want {
+			t.Fatalf("%q: %v, %v", data, got, ok)
+		}
+		if limits := [4]int64{figure(m, "count"), figure(m, "bytes"), figure(m, "countHardLimit"), figure(m, "byteHardLimit")}; ok && got != limits {
+			t.Fatalf("%q: %v, not %v", data, got, limits)
+		}
+	})
+}
