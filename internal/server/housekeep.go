@@ -6,8 +6,7 @@ import (
 
 // housekeeping looks after the connections now and then, until the server is closed.
 func (s *Server) housekeeping() {
-	every := min(max(ms(s.cfg.MinSessionTimeoutMs)/8, 50*time.Millisecond), 500*time.Millisecond)
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(s.reportEvery())
 	defer tick.Stop()
 	for {
 		select {

@@ -22,6 +22,7 @@ import (
 type leading struct {
 	leadership node.Leadership
 	live       *session.Liveness
+	voices     voices
 	lostNs     int64             // Server.now when there was no leader any more; 0: since the start
 	nowMs      int64             // of the last Tick
 	timeMs     int64             // stamp of the last command
@@ -89,6 +90,7 @@ func (s *Server) noteElection(was, now uint64) {
 func (l *leading) begin(s *Server) {
 	l.live.Lead(l.nowMs, l.sessions(s.tree))
 	l.fresh, l.proposed = true, false
+	l.voices = make(voices)
 	s.leadingSince.Store(s.now())
 }
 
@@ -109,6 +111,7 @@ func (s *Server) Tick(nowMs int64) {
 		l.fresh = false
 		l.sinceMs, l.configMs, l.reapMs = nowMs, nowMs, nowMs+s.cfg.ReapInterval.Milliseconds()
 	}
+	s.forgiveSilent(nowMs)
 	l.due = l.live.Tick(nowMs, l.due[:0])
 	for ids := range slices.Chunk(l.due, maxExpirePerCommand) {
 		s.decide(&tree.Command{Kind: tree.KindExpire, Term: l.leadership.Term, Sessions: ids})

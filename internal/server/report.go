@@ -31,6 +31,7 @@ func (s *Server) Message(from uint64, data []byte) {
 	case !s.lead.mine(): // the rest is for the leader
 		return
 	}
+	s.lead.voices.hear(from, s.lead.nowMs)
 	switch kind {
 	case reportReconfig:
 		s.askedToReconfig(from, data)
@@ -52,7 +53,7 @@ func (s *Server) Message(from uint64, data []byte) {
 
 // report tells the leader which sessions were heard from.
 func (s *Server) report(heard []int64) {
-	for len(heard) > 0 {
+	for first := true; first || len(heard) > 0; first = false { // an empty one says that this server is there
 		part := heard[:min(len(heard), maxReportIDs)]
 		heard = heard[len(part):]
 		b := make([]byte, 1, 1+8*len(part))

@@ -211,6 +211,29 @@ func TestBusyServerKeepsSessions(t *testing.T) {
 	}
 }
 
+// TestSilentServer: the sessions of a server that reports nothing more have their full timeout from then on; those of one that reports do not.
+func TestSilentServer(t *testing.T) {
+	e := newEnsemble(t, 3, nil)
+	dying, living := e.client(1), e.client(2)
+	e.tick(50)
+	ticks := func(from, to int64, reporting ...int) {
+		for at := from; at <= to; at += 500 {
+			for _, i := range reporting {
+				e.members[i].server.Housekeep(0)
+			}
+			e.quiet()
+			e.tick(at)
+		}
+	}
+	ticks(500, 8000, 0, 1, 2) // nothing of the clients since their beginning
+	ticks(8500, 16_000, 0, 2)
+	living.ended() // after 10 s and a tick
+	e.tick(16_050)
+	dying.must(zk.OpPing, nil)
+	ticks(16_500, 24_000, 0, 2)
+	dying.ended() // 10 s after the silence was noticed, and a tick
+}
+
 // TestQuotasOfAServer: the key decides whether a client is bound, and what happened is in the metrics.
 func TestQuotasOfAServer(t *testing.T) {
 	e := newEnsemble(t, 2, func(c *Config) { c.EnforceQuota = c.ID == 1 })
