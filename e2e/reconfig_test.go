@@ -63,8 +63,8 @@ func TestReconfig(t *testing.T) {
 		[2]string{"reconfig -add server.9=127.0.0.1:1:2;3", `(?i)no quorum`},
 		[2]string{"reconfig -add server.9=nonsense", `(?i)wrong arguments|bad arguments|Arguments are not valid|BadArguments`},
 		[2]string{"reconfig -v 777 -remove 3", `(?i)version`},
-		[2]string{add(four), fmt.Sprintf(`(?s)Committed new configuration.*server\.4=.*participant.*version=`)},
-		[2]string{add(five), fmt.Sprintf(`(?s)Committed new configuration.*server\.4=.*server\.5=.*version=`)},
+		[2]string{add(four), `(?s)Committed new configuration.*server\.4=.*participant.*version=`},
+		[2]string{add(five), `(?s)Committed new configuration.*server\.4=.*server\.5=.*version=`},
 	)
 	for _, s := range []*ensemble.Server{four, five} {
 		if mode, err := s.WaitServing(t.Context()); err != nil || mode != "follower" {
@@ -74,7 +74,7 @@ func TestReconfig(t *testing.T) {
 	grown := time.Since(start)
 	typed(t, stay[0],
 		[2]string{"addauth digest super:secret", ``},
-		[2]string{fmt.Sprintf("reconfig -remove %d,%d", leader.ID, four.ID), fmt.Sprintf(`(?s)Committed new configuration.*server\.5=.*version=`)},
+		[2]string{fmt.Sprintf("reconfig -remove %d,%d", leader.ID, four.ID), `(?s)Committed new configuration.*server\.5=.*version=`},
 	)
 	now, err := e.Leader()
 	if err != nil || now == leader || now == four {

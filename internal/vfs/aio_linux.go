@@ -44,16 +44,16 @@ type aioFile struct {
 
 // iocb is struct iocb of linux/aio_abi.h, on a little-endian machine.
 type iocb struct {
-	data     uint64
-	key      uint32
+	_        uint64 // data
+	_        uint32 // key
 	rwFlags  uint32
 	opcode   uint16
-	priority int16
+	_        int16 // priority
 	fd       uint32
 	buf      uint64
 	bytes    uint64
 	offset   int64
-	reserved uint64
+	_        uint64 // reserved
 	flags    uint32
 	resultFD uint32
 }
