@@ -4,6 +4,8 @@
 // go-zookeeper and the C client, each in its own language, against one server and against three. The fault tests kill servers
 // under load and check from the raw protocol that nothing acknowledged was lost, doubled or reordered.
 //
+// The tests that ZooKeeper, Curator and kazoo publish of themselves are in the package upstream below (`make upstream`).
+//
 // They are slow and want other languages' tools, so they run only with GOPHERWOOD_E2E=1, which `make e2e` and `make test` set
 // after they have brought what is needed. More variables:
 //

@@ -16,7 +16,7 @@
 //
 // They run only with GOPHERWOOD_E2E=1, after `make upstream-deps`:
 //
-//	make upstream     all of them, some half an hour, with a summary by reason (also in .cache/upstream/summary.txt)
+//	make upstream     all of them, most of an hour, with a summary by reason (also in .cache/upstream/summary.txt)
 //	make e2e          the quick ones that the lists name, about a minute
 //
 //	GOPHERWOOD_UPSTREAM=all                 all of them
