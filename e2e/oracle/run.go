@@ -23,6 +23,7 @@ type client struct {
 	session raw.Session // ID 0: it has none
 	server  int         // of the target's addresses
 	xid     int32
+	told    int64 // the newest zxid of an event
 }
 
 // run is one execution of a script against one target.
@@ -100,7 +101,8 @@ func (r *run) step(s *Step) error {
 
 // request sends a step's request and shows its reply, events before it first.
 func (r *run) request(c *client, s *Step) error {
-	if len(r.target.Addrs) > 1 && !s.isWrite() { // what the others have done must be here
+	seen := c.conn.Session.LastZxid
+	if len(r.target.Addrs) > 1 { // what the others have done must be here, and be told, even if this request ends the connection
 		if err := r.sync(c); err != nil || c.conn == nil {
 			return err
 		}
@@ -114,7 +116,7 @@ func (r *run) request(c *client, s *Step) error {
 	} else if s.isSetWatches() {
 		xid = zk.XidSetWatches
 	}
-	reply, err := r.exchange(c, s.request(xid, c.conn.Session.LastZxid, r.where(c)), xid)
+	reply, err := r.exchange(c, s.request(xid, seen, r.where(c)), xid)
 	if err != nil || reply == nil {
 		return err
 	}
@@ -165,6 +167,7 @@ func (r *run) exchange(c *client, request []byte, xid int32) (*raw.Reply, error)
 		case err != nil:
 			return nil, err
 		case reply.Xid == raw.XidEvent:
+			c.told = max(c.told, reply.Zxid)
 			r.say("%s", r.shower(c).event(reply.Zxid, reply.Body))
 		case reply.Xid != xid:
 			r.say("reply to %d instead of %d", reply.Xid, xid)
@@ -239,7 +242,7 @@ func (r *run) alive(c *client) error {
 	return err
 }
 
-// sync makes a client's server catch up. What it shows the client of zxids is forgotten: only several servers are synced, and a script is to do the
+// sync makes a client's server catch up. The zxid of its reply is forgotten, that of events is not: only several servers are synced, and a script is to do the
 // same with one.
 func (r *run) sync(c *client) error {
 	c.xid++
@@ -247,7 +250,7 @@ func (r *run) sync(c *client) error {
 	s := Step{Verb: "sync", Path: "/"}
 	_, err := r.exchange(c, s.request(c.xid, 0, same), c.xid)
 	if c.conn != nil {
-		c.conn.Session.LastZxid = seen
+		c.conn.Session.LastZxid = max(seen, c.told)
 	}
 	return err
 }
