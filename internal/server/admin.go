@@ -250,7 +250,7 @@ func (s *Server) adminSrvr(o *object) {
 	stats.put("non_mtlslocal_conn_count", 0)
 	stats.put("uptime", s.now()/1e6)
 	o.put("version", s.fullVersion())
-	o.put("read_only", false)
+	o.put("read_only", s.isReadOnly())
 	o.put("server_stats", &stats)
 	o.put("client_response", bufferStats(&st.replies))
 	if s.Mode() == "leader" {

@@ -55,8 +55,9 @@ type conn struct {
 	werr error
 
 	// set in the handshake, constant after it
-	readOnly     bool // the server has no majority: reads alone
-	bornReadOnly bool // and its session is known here only
+	takesReadOnly bool // its client is content with reading
+	readOnly      bool // the server has no majority: reads alone
+	bornReadOnly  bool // and its session is known here only
 
 	// atomic
 	heard   atomic.Bool  // since the last report to the leader

@@ -139,7 +139,11 @@ func (s *Server) present(old ensembleLines) (lines ensembleLines, missing int) {
 			line.Host, line.PeerPort = splitAddr(m.PeerAddr)
 			line.ElectPort = 0
 		}
-		if said := s.lead.addrs[id]; said != "" && s.lead.asked[id].ClientPort == 0 {
+		// What a reconfig said of a client's address holds for good; before one, members say it themselves.
+		if m := s.lead.member(id); s.lead.asked[id].ClientPort != 0 {
+		} else if m != nil && m.ClientAddr != "" {
+			line.ClientHost, line.ClientPort = splitAddr(m.ClientAddr)
+		} else if said := s.lead.addrs[id]; said != "" {
 			line.ClientHost, line.ClientPort = splitAddr(said)
 		}
 		if line.ClientPort == 0 {

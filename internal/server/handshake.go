@@ -31,6 +31,7 @@ func (c *conn) handshake() error {
 		return &badRequest{"its first frame is no ConnectRequest", err}
 	}
 	c.srv.stats.received.Add(1)
+	c.takesReadOnly = req.ReadOnly
 	if c.srv.isReadOnly() {
 		return c.openReadOnly(&req)
 	}

@@ -83,6 +83,8 @@ func (s *Server) inspect(c *conn, age, away time.Duration, heard bool) {
 		c.killLocked("it has not finished its handshake in time")
 	case c.state == stateOpen && c.readOnly:
 		c.inspectReadOnlyLocked(age, heard, away == 0)
+	case c.state == stateOpen && c.takesReadOnly && s.isReadOnly():
+		c.killLocked("there is no majority, and it is content with reading, for which it reconnects")
 	case c.movedNs.Load() != 0 && age-time.Duration(c.movedNs.Load()) > ms(c.timeoutMs):
 		c.killLocked(reasonQuiet) // nobody misses it
 	case c.state == stateOpen && away > ms(c.timeoutMs):

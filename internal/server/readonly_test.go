@@ -22,7 +22,11 @@ func TestReadOnlyMode(t *testing.T) {
 	e := newEnsemble(t, 3, func(c *Config) { c.ReadOnly = true })
 	w := e.client(0)
 	w.create("/a", "seen", zk.ModePersistent)
+	reader := newClient(t, e.dial(0)) // content with reading, and connected when the majority is lost
+	reader.handshake(&wire.ConnectRequest{TimeOut: 10_000, HasReadOnly: true, ReadOnly: true})
 	s := e.cutOff()
+	s.Housekeep(time.Duration(s.now()))
+	reader.ended()
 	if got := string(s.Command("isro")); got != "ro" || s.Mode() != "read-only" {
 		t.Errorf("isro %q, mode %s", got, s.Mode())
 	}
