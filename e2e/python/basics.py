@@ -143,6 +143,7 @@ def digest(env):
     raises(InvalidACLError, env.client().create, env.path("no"), acl=CREATOR_ALL_ACL)
     stat = owner.set_acls(env.path("mine"), OPEN_ACL_UNSAFE, version=stat.aversion)
     equal(stat.aversion, 1, "aversion")
+    nobody.sync(env.path("mine"))
     equal(nobody.get_acls(env.path("mine"))[0], OPEN_ACL_UNSAFE, "open now")
 
 
