@@ -39,6 +39,6 @@
 //
 // # What it does not do
 //
-// It decides nothing about znodes (package tree) and nothing about consensus (package replica). reconfig is not there
-// yet: it is answered UNIMPLEMENTED.
+// It decides nothing about znodes (package tree) and nothing about consensus (package replica). What a reconfig asks for is worked out here and
+// made by the replica.
 package server
