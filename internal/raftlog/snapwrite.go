@@ -103,7 +103,7 @@ func (l *Log) CreateSnapshot(m *pb.SnapshotMetadata) (*SnapshotWriter, error) {
 		return nil, err
 	}
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
-		zstd.WithWindowSize(snapChunkBytes))
+		zstd.WithWindowSize(snapChunkBytes), zstd.WithNoEntropyCompression(true))
 	if err != nil {
 		return nil, errors.Join(err, p.abort())
 	}

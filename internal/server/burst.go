@@ -282,7 +282,7 @@ func (r *run) write(h *wire.RequestHeader, body []byte) error {
 		return err
 	}
 	if h.Type == zk.OpCloseSession {
-		c.stop = true
+		c.stop, c.saidGoodbye = true, true
 	}
 	if err := c.srv.rep.Propose(data, q); err != nil {
 		c.srv.giveLarge(q)

@@ -120,7 +120,10 @@ func (c *conn) answerWrite(r *request, res *tree.Result) bool {
 		out.b = wire.AppendHeaderFrame(out.b, &h)
 	}
 	c.srv.loop.reply.add(int64(len(out.b) - before))
-	if r.op == zk.OpCloseSession || res.Code == zk.ErrSessionExpired {
+	switch {
+	case r.op == zk.OpCloseSession: // its reader reads no further, and waits for the reply to be sent
+		c.closing = true
+	case res.Code == zk.ErrSessionExpired:
 		c.closeLocked()
 	}
 	return true
