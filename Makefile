@@ -30,14 +30,14 @@ fmt: ## fail if a Go file is not formatted
 	@bad=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); if [ -n "$$bad" ]; then echo "gofmt these: $$bad"; exit 1; fi
 
 vet: ## go vet
-	go vet ./...
+	go vet -pgo=off ./...
 
 staticcheck: ## staticcheck, in the version go.mod names
 	go tool staticcheck ./...
 
 unit: ## all Go tests under the race detector, with fuzz seeds, the fixed simulation seeds, and planted bugs that the simulator must find
-	go test -race -timeout 15m ./...
-	go test -count=1 -tags planted -run Planted ./internal/sim
+	go test -pgo=off -race -timeout 15m ./...
+	go test -pgo=off -count=1 -tags planted -run Planted ./internal/sim
 
 e2e: e2e-deps upstream-deps ## real servers, real clients in five languages, kills under load; a few of ZooKeeper's, Curator's and kazoo's own tests
 	GOPHERWOOD_E2E=1 go test -count=1 -timeout 30m -p 1 -v ./e2e ./e2e/oracle | scripts/quiet-tests

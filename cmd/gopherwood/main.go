@@ -1,7 +1,7 @@
 // Command gopherwood is the whole of Gopherwood in one program: the server, three of them for a laptop, the shell tool, and the load
 // generator. "gopherwood help" lists the commands; README.md tours them.
 //
-//	serve      one server of an ensemble, or one alone      serve.go, settings.go, gc.go
+//	serve      one server of an ensemble, or one alone      serve.go, settings.go, gc.go, procs.go
 //	dev        three servers on this machine                dev.go
 //	get …      the shell tool                               shell.go and the files of its commands
 //	status     members, leader, lag                         status.go

@@ -53,6 +53,7 @@ server and each server's own --id, or a zoo.cfg with server.N lines and a myid f
 SIGTERM and Ctrl-C hand leadership over, answer what is under way, and end with exit code 0. A second one ends at once.
 
 The environment variable GOGC, if set, decides about the garbage collector; otherwise the heap gets a tenth of what is alive, and at least 16 MiB, as headroom.
+GOMAXPROCS, if set, decides how many processors it uses; otherwise one while it needs less than half of one, and all from then on.
 
 Exit codes: 0 told to stop, 1 it could not go on, 2 wrong configuration.`,
 		Args: usageArgs(cobra.NoArgs),
@@ -61,6 +62,7 @@ Exit codes: 0 told to stop, 1 it could not go on, 2 wrong configuration.`,
 				return err
 			}
 			defer startGovernor().stop()
+			defer governProcs()()
 			return s.serve(cmd.Context())
 		},
 	}
