@@ -27,6 +27,7 @@ const lattice = `
 4 drivers   replica  client
 5 services  internal/server  internal/server/zoocfg  internal/bench
 6 programs  cmd/gopherwood
+6 judges    internal/history
 7 proofs    internal/fakezk  internal/sim  internal/certs/certtest
 7 proofs    e2e  e2e/oracle  e2e/upstream  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/internal/raw
 
