@@ -35,6 +35,18 @@ type Options struct {
 	Args []string
 	// Env are further environment variables of the servers, NAME=value.
 	Env []string
+	// Hosts are where the servers run, one for each; nil: on loopback.
+	Hosts []Host
+	// Furnish, if not nil, is called with a server's folders made and empty, before its files are written: to mount its data's file system.
+	Furnish func(*Server) error
+}
+
+// Host is a place for a server: an address, and a way to start processes there.
+type Host interface {
+	// Address is the host's IP address.
+	Address() string
+	// Enter runs f so that a process that it starts is on the host.
+	Enter(f func() error) error
 }
 
 // Ensemble is a set of servers that belong together.
@@ -68,6 +80,9 @@ func New(t testing.TB, o Options) *Ensemble {
 				t.Fatal(err)
 			}
 		}
+		if o.Hosts != nil {
+			s.Host, s.enter = o.Hosts[id-1].Address(), o.Hosts[id-1].Enter
+		}
 		e.Servers = append(e.Servers, s)
 	}
 	for _, s := range e.Servers {
@@ -93,6 +108,11 @@ func Start(t testing.TB, o Options) *Ensemble {
 func (e *Ensemble) prepare(s *Server, o Options) error {
 	if err := os.MkdirAll(s.DataDir(), 0o755); err != nil {
 		return err
+	}
+	if o.Furnish != nil {
+		if err := o.Furnish(s); err != nil {
+			return err
+		}
 	}
 	config := filepath.Join(s.Dir, "zoo.cfg")
 	if err := os.WriteFile(config, []byte(e.config(s, o)), 0o644); err != nil {

@@ -19,7 +19,7 @@ type Server struct {
 
 	ID           int
 	Dir          string // configuration, log and data
-	Host         string // always a loopback address
+	Host         string // an address: on loopback, or of the host that it runs on
 	ClientPort   int
 	PeerPort     int
 	ElectionPort int // ZooKeeper's; unused by Gopherwood
@@ -28,6 +28,8 @@ type Server struct {
 	path string // program
 	args []string
 	env  []string // added to the test's own
+
+	enter func(func() error) error // Host.Enter; nil: here
 
 	// Of the present process; nil when none runs.
 
@@ -68,7 +70,11 @@ func (s *Server) Start() error {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), s.env...)
 	endWithParent(cmd)
-	if err := cmd.Start(); err != nil {
+	start := cmd.Start
+	if s.enter != nil {
+		start = func() error { return s.enter(cmd.Start) }
+	}
+	if err := start(); err != nil {
 		return fmt.Errorf("ensemble: start server %d: %w", s.ID, err)
 	}
 	s.cmd, s.ended = cmd, make(chan struct{})

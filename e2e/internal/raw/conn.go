@@ -52,16 +52,21 @@ func Dial(addr string, s Session) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Open(tcp, s, dialLimit)
+}
+
+// Open is Dial over a connection that there is already, which is closed if the session can't be had within the limit.
+func Open(tcp net.Conn, s Session, limit time.Duration) (*Conn, error) {
 	c := &Conn{net: tcp, in: bufio.NewReaderSize(tcp, bufferBytes), out: bufio.NewWriterSize(tcp, bufferBytes)}
-	if err := c.handshake(s); err != nil {
+	if err := c.handshake(s, limit); err != nil {
 		tcp.Close()
-		return nil, fmt.Errorf("raw: handshake with %s: %w", addr, err)
+		return nil, fmt.Errorf("raw: handshake with %v: %w", tcp.RemoteAddr(), err)
 	}
 	return c, nil
 }
 
-func (c *Conn) handshake(s Session) error {
-	if err := c.net.SetDeadline(time.Now().Add(dialLimit)); err != nil {
+func (c *Conn) handshake(s Session, limit time.Duration) error {
+	if err := c.net.SetDeadline(time.Now().Add(limit)); err != nil {
 		return err
 	}
 	b := make([]byte, 4, 64)
