@@ -9,7 +9,7 @@ RUN   := $(CACHE)/bin/gopherwood
 # What the fault tests of the quick run do; `make must-show` takes more.
 export GOPHERWOOD_E2E_ROUNDS ?= 2
 
-.PHONY: help build run test deps check fmt vet staticcheck unit e2e e2e-deps upstream upstream-deps must-show observe-cost bench fuzz clean
+.PHONY: help build run test deps check fmt vet staticcheck unit e2e e2e-deps upstream upstream-deps must-show chaos observe-cost bench fuzz clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,7 @@ unit: ## all Go tests under the race detector, with fuzz seeds, the fixed simula
 e2e: e2e-deps upstream-deps ## real servers, real clients in five languages, kills under load; a few of ZooKeeper's, Curator's and kazoo's own tests
 	GOPHERWOOD_E2E=1 go test -count=1 -timeout 30m -p 1 -v ./e2e ./e2e/oracle | scripts/quiet-tests
 	GOPHERWOOD_E2E=1 go test -count=1 -timeout 15m -v ./e2e/upstream
+	GOPHERWOOD_E2E=1 go test -count=1 -timeout 15m -v ./e2e/chaos | scripts/quiet-tests
 
 upstream: upstream-deps ## all of ZooKeeper's, Curator's and kazoo's own tests (about an hour); counts in .cache/upstream/summary.txt
 	rm -f $(UPSTREAM)/summary.txt
@@ -51,6 +52,10 @@ must-show: e2e-deps ## the fault tests and figures in full size (about a quarter
 	GOPHERWOOD_E2E=1 GOPHERWOOD_E2E_STRICT=1 GOPHERWOOD_E2E_ROUNDS=10 GOPHERWOOD_E2E_SECONDS=600 GOPHERWOOD_E2E_ZNODES=1000000 GOPHERWOOD_E2E_SESSIONS=20000 GOPHERWOOD_E2E_STORM=10000 \
 		go test -count=1 -timeout 90m -v -run 'TestFault|TestBounds|TestRestart|TestSnapshot|TestSoak' ./e2e | scripts/quiet-tests
 	GOPHERWOOD_E2E=1 GOPHERWOOD_ORACLE_SEEDS=2000 GOPHERWOOD_ORACLE_OPS=300 go test -count=1 -timeout 90m -v ./e2e/oracle | scripts/quiet-tests
+
+chaos: ## half an hour of failing networks, processes and disks under clients whose histories are judged; CHAOS_SECONDS, CHAOS_SEED (needs root)
+	GOPHERWOOD_E2E=1 GOPHERWOOD_CHAOS_SECONDS=$(or $(CHAOS_SECONDS),1800) GOPHERWOOD_CHAOS_SEED=$(or $(CHAOS_SEED),$(shell date +%s)) \
+		go test -count=1 -timeout 4h -v ./e2e/chaos | scripts/quiet-tests
 
 observe-cost: ## what metrics, slow log and top talkers cost (three minutes; on a machine that does nothing else)
 	scripts/observe-cost -c

@@ -1,0 +1,364 @@
+package chaos
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gopherwood/e2e/internal/ensemble"
+	"gopherwood/e2e/internal/lan"
+)
+
+// director carries plans out. One goroutine runs it.
+type director struct {
+	lan     *lan.LAN
+	e       *ensemble.Ensemble
+	servers []netip.Addr
+	clients []netip.Addr
+	log     func(format string, args ...any)
+	bulk    func() // writes much, so that logs grow
+
+	counts  map[Kind]int
+	stopped map[*ensemble.Server]bool // stands still
+	killed  map[*ensemble.Server]bool // ended by us
+	ended   []string                  // servers that ended and should not have
+}
+
+// action is a step of a fault.
+type action struct {
+	at time.Duration
+	do func() error
+}
+
+// carryOut makes the plan's faults, each at its time, and ends them.
+func (d *director) carryOut(p Plan) error {
+	var actions []action
+	for _, f := range p {
+		actions = append(actions, d.actions(f)...)
+	}
+	slices.SortStableFunc(actions, func(a, b action) int { return cmp.Compare(a.at, b.at) })
+	begin := time.Now()
+	var errs []error
+	for _, a := range actions {
+		time.Sleep(a.at - time.Since(begin))
+		d.look()
+		if err := a.do(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// actions are a fault's beginning and end, and what comes between. The victim is chosen when it begins.
+func (d *director) actions(f Fault) []action {
+	var v *victim
+	pick := func(do func(v *victim) error) func() error {
+		return func() error {
+			if v == nil {
+				v = d.pick(f)
+				d.counts[f.Kind]++
+				d.log("%v on server %d", f, v.server.ID)
+			}
+			return do(v)
+		}
+	}
+	begin, end := d.effect(f.Kind)
+	actions := []action{{f.At, pick(begin)}}
+	if f.Kind == Flapping {
+		every := 100*time.Millisecond + time.Duration(f.Level*float64(900*time.Millisecond))
+		for at := f.At + every; at+every < f.At+f.For; at += 2 * every {
+			actions = append(actions, action{at, pick(end)}, action{at + every, pick(begin)})
+		}
+	}
+	return append(actions, action{f.At + f.For, pick(end)})
+}
+
+// victim is whom a fault befalls.
+type victim struct {
+	Fault
+	server *ensemble.Server
+	at     netip.Addr
+	other  netip.Addr
+	others []netip.Addr // the other servers
+	host   netip.Addr   // of clients
+}
+
+func (d *director) pick(f Fault) *victim {
+	if f.Victim == leader {
+		f.Victim = d.leader(f.Other)
+	}
+	if f.Other == f.Victim {
+		f.Other = (f.Other + 1) % len(d.servers)
+	}
+	v := &victim{Fault: f, server: d.e.Servers[f.Victim], at: d.servers[f.Victim], other: d.servers[f.Other], host: d.clients[f.Host]}
+	for _, a := range d.servers {
+		if a != v.at {
+			v.others = append(v.others, a)
+		}
+	}
+	return v
+}
+
+// leader is the index of the server that says it leads, or the given one.
+func (d *director) leader(otherwise int) int {
+	for i, s := range d.e.Servers {
+		if s.Running() && !d.stopped[s] {
+			if mode, err := ensemble.Mode(s.Addr()); err == nil && mode == "leader" {
+				return i
+			}
+		}
+	}
+	return otherwise
+}
+
+// effect is what begins and what ends a kind of fault.
+func (d *director) effect(k Kind) (begin, end func(*victim) error) {
+	if w, ok := netEffects[k]; ok {
+		return func(v *victim) error { w(d, v); return nil }, func(*victim) error { d.calm(); return nil }
+	}
+	nothing := func(*victim) error { return nil }
+	restart := func(v *victim) error { return d.start(v.server) }
+	switch k {
+	case KillOne:
+		return func(v *victim) error { d.kill(v.server); return nil }, restart
+	case KillAll:
+		return func(*victim) error { d.kill(d.e.Servers...); return nil }, func(*victim) error { return d.start(d.e.Servers...) }
+	case Stop:
+		return func(v *victim) error { return d.stop(v.server) }, func(v *victim) error { return d.goOn(v.server) }
+	case StopAll:
+		return func(*victim) error { return d.stop(d.e.Servers...) }, func(*victim) error { return d.goOn(d.e.Servers...) }
+	case Terminate:
+		return func(v *victim) error { return d.terminate(v.server) }, func(v *victim) error { return d.awaitEnd(v.server) }
+	case Wipe:
+		return func(v *victim) error { d.kill(v.server); return wipe(v.server) }, restart
+	case OtherEpoch:
+		return func(v *victim) error { d.kill(v.server); return nil }, func(v *victim) error {
+			return d.startElsewhen(v.server, int64(v.Level*float64(maxAhead/time.Second)))
+		}
+	case FullDisk:
+		return func(v *victim) error { return d.fill(v.server) }, func(v *victim) error { return empty(v.server) }
+	case FullDisks:
+		return func(*victim) error { return d.fill(d.e.Servers...) }, func(*victim) error { return empty(d.e.Servers...) }
+	}
+	return nothing, nothing
+}
+
+// netEffects are the faults of the network.
+var netEffects = map[Kind]func(*director, *victim){
+	Isolate: func(d *director, v *victim) {
+		for _, o := range append(slices.Clone(d.clients), v.others...) {
+			d.lan.SetBoth(v.at, o, lan.Weather{Cut: true})
+		}
+	},
+	Split: func(d *director, v *victim) {
+		minority := []netip.Addr{v.at, v.host}
+		if len(d.servers) >= 5 {
+			minority = append(minority, v.other)
+		}
+		for _, a := range minority {
+			for _, b := range append(slices.Clone(d.clients), d.servers...) {
+				if !slices.Contains(minority, b) {
+					d.lan.SetBoth(a, b, lan.Weather{Cut: true})
+				}
+			}
+		}
+	},
+	OneWay: func(d *director, v *victim) { d.lan.Set(v.at, v.other, lan.Weather{Cut: true}) },
+	Deaf: func(d *director, v *victim) {
+		for _, o := range v.others {
+			d.lan.Set(o, v.at, lan.Weather{Cut: true})
+		}
+	},
+	Flapping: func(d *director, v *victim) {
+		for _, o := range v.others {
+			d.lan.SetBoth(v.at, o, lan.Weather{Cut: true})
+		}
+	},
+	Loss: func(d *director, v *victim) { d.everywhere(lan.Weather{Loss: 0.01 + 0.25*v.Level}) },
+	Delay: func(d *director, v *victim) {
+		ms := time.Duration(1+v.Level*100) * time.Millisecond
+		d.everywhere(lan.Weather{Delay: ms, Jitter: ms})
+	},
+	Reorder: func(d *director, v *victim) {
+		ms := time.Duration(1+v.Level*20) * time.Millisecond
+		d.everywhere(lan.Weather{Delay: ms / 4, Jitter: ms, Overtake: true, Duplicate: 0.1 * v.Level, Loss: 0.02 * v.Level})
+	},
+	Slow: func(d *director, v *victim) {
+		for _, o := range append(slices.Clone(d.clients), v.others...) {
+			d.lan.SetBoth(v.at, o, lan.Weather{BytesPerSecond: 4<<10 + int(v.Level*float64(128<<10))})
+		}
+	},
+	CutClient: func(d *director, v *victim) {
+		d.lan.SetBoth(v.host, v.at, lan.Weather{Cut: true})
+		d.lan.Set(v.host, v.other, lan.Weather{Cut: true})
+	},
+}
+
+// everywhere sets one weather between all hosts with faults.
+func (d *director) everywhere(w lan.Weather) {
+	all := append(slices.Clone(d.clients), d.servers...)
+	for i, a := range all {
+		for _, b := range all[:i] {
+			d.lan.SetBoth(a, b, w)
+		}
+	}
+}
+
+// calm ends all faults of the network.
+func (d *director) calm() { d.everywhere(lan.Weather{}) }
+
+func (d *director) kill(servers ...*ensemble.Server) {
+	for _, s := range servers {
+		d.killed[s], d.stopped[s] = true, false
+		s.KillNow()
+	}
+	for _, s := range servers {
+		s.Kill()
+	}
+}
+
+// start starts those that do not run.
+func (d *director) start(servers ...*ensemble.Server) error {
+	var errs []error
+	for _, s := range servers {
+		if !s.Running() {
+			d.killed[s] = false
+			errs = append(errs, s.Start())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (d *director) stop(servers ...*ensemble.Server) error {
+	for _, s := range servers {
+		if s.Running() {
+			d.stopped[s] = true
+			if err := s.Signal(syscall.SIGSTOP); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *director) goOn(servers ...*ensemble.Server) error {
+	for _, s := range servers {
+		if d.stopped[s] {
+			d.stopped[s] = false
+			if err := s.Signal(syscall.SIGCONT); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// terminate asks a server to end; awaitEnd is the other half.
+func (d *director) terminate(s *ensemble.Server) error {
+	if !s.Running() {
+		return nil
+	}
+	d.killed[s] = true
+	if err := s.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
+}
+
+// awaitEnd waits for a server that was asked to end, and starts it again.
+func (d *director) awaitEnd(s *ensemble.Server) error {
+	select {
+	case <-s.Ended():
+		if code := s.ExitCode(); code != 0 {
+			d.ended = append(d.ended, fmt.Sprintf("server %d ended with code %d when it was asked to", s.ID, code))
+		}
+	case <-time.After(terminateLimit):
+		d.ended = append(d.ended, fmt.Sprintf("server %d did not end within %v of SIGTERM", s.ID, terminateLimit))
+		d.kill(s)
+	}
+	return d.start(s)
+}
+
+// look notes servers that have ended by themselves. They are started again, so that the round goes on.
+func (d *director) look() {
+	for _, s := range d.e.Servers {
+		if s.Pid() == 0 || s.Running() || d.killed[s] {
+			continue
+		}
+		d.ended = append(d.ended, fmt.Sprintf("server %d ended by itself with code %d", s.ID, s.ExitCode()))
+		if err := d.start(s); err != nil {
+			d.ended = append(d.ended, err.Error())
+		}
+	}
+}
+
+// heal ends everything that may still be wrong.
+func (d *director) heal() error {
+	d.calm()
+	errs := []error{d.goOn(d.e.Servers...), empty(d.e.Servers...)}
+	d.look()
+	return errors.Join(append(errs, d.start(d.e.Servers...))...)
+}
+
+// ballast is the file that fills a server's file system.
+func ballast(s *ensemble.Server) string { return filepath.Join(s.DataDir(), "ballast") }
+
+// fill leaves no room in the servers' file systems, and makes their logs want some.
+func (d *director) fill(servers ...*ensemble.Server) error {
+	for _, s := range servers {
+		f, err := os.Create(ballast(s))
+		if err != nil {
+			if errors.Is(err, unix.ENOSPC) {
+				continue
+			}
+			return err
+		}
+		at := int64(0)
+		for size := int64(diskBytes); size >= 4<<10; {
+			if err := unix.Fallocate(int(f.Fd()), 0, at, size); err != nil {
+				size /= 2
+			} else {
+				at += size
+			}
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	d.bulk()
+	return nil
+}
+
+func empty(servers ...*ensemble.Server) error {
+	for _, s := range servers {
+		if err := os.Remove(ballast(s)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// wipe is a new disk, with the file that says which server this is.
+func wipe(s *ensemble.Server) error {
+	entries, err := os.ReadDir(s.DataDir())
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == "myid" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(s.DataDir(), e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
