@@ -154,17 +154,18 @@ func parseServer(s string) (string, error) {
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		host = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
-		if strings.Contains(host, ":") && host == s {
+		host, port = s, strconv.Itoa(DefaultPort)
+		if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
+			host = inner[:len(inner)-1]
+		} else if strings.Contains(s, ":") {
 			return "", fmt.Errorf("server %q: IPv6 addresses stand in brackets, as in [::1]:2181", s)
 		}
-		return net.JoinHostPort(host, strconv.Itoa(DefaultPort)), nil
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return "", fmt.Errorf("server %q: the port must be a number from 1 to 65535", s)
 	}
-	if host == "" {
-		return "", fmt.Errorf("server %q: no host", s)
+	if host == "" || strings.ContainsAny(host, "[] \t\r\n") {
+		return "", fmt.Errorf("server %q: no host, or one with a bracket or a space in it", s)
 	}
 	return net.JoinHostPort(host, port), nil
 }

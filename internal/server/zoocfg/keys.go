@@ -326,7 +326,7 @@ func cutHost(s string) (host, rest string, ok bool) {
 		return host, rest, ok && net.ParseIP(host) != nil
 	}
 	host, rest, ok = strings.Cut(s, ":")
-	return host, rest, ok && host != "" && rest != ""
+	return host, rest, ok && host != "" && rest != "" && !strings.ContainsAny(host, "[]")
 }
 
 func isDigits(s string) bool {
