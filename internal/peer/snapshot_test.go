@@ -335,3 +335,20 @@ func TestVerdicts(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// FuzzVerdict: a verdict is read as its sender meant it, or not at all.
+func FuzzVerdict(f *testing.F) {
+	f.Add([]byte{1, 0, 0, 0, 0})
+	f.Add([]byte{0, 4, 0, 0, 0, 'f', 'u', 'l', 'l'})
+	f.Add([]byte{2})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		frame := append(make([]byte, frameHeaderBytes), body...)
+		sealFrame(frame)
+		err := readVerdict(bytes.NewReader(frame))
+		var refused *SnapshotError
+		if errors.As(err, &refused) && len(refused.Reason) > maxReasonBytes {
+			t.Fatalf("a reason of %d bytes", len(refused.Reason))
+		}
+		_ = readVerdict(bytes.NewReader(body)) // without a frame around it
+	})
+}

@@ -3,6 +3,7 @@ package raftlog
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"io"
 	"path"
@@ -152,4 +153,102 @@ func seal(b []byte) {
 		crc = crc32.Update(crc32.Update(crc, castagnoli, b[:8]), castagnoli, b[chunkHeaderSize:n])
 		le.PutUint32(b[8:], crc)
 	}
+}
+
+// FuzzSegmentHeader: a header that is accepted is, byte by byte, the one that its fields make.
+func FuzzSegmentHeader(f *testing.F) {
+	b := make([]byte, segmentHeaderSize)
+	segmentHeader(b, Identity{1, 2, 3}, 9)
+	f.Add(b)
+	f.Add(b[:segmentHeaderSize-1])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) >= segmentHeaderSize {
+			binary.LittleEndian.PutUint32(b[4:], crc32.Checksum(b[8:segmentHeaderSize], castagnoli))
+		}
+		id, seq, ok := parseSegmentHeader(b)
+		if !ok {
+			return
+		}
+		again := make([]byte, segmentHeaderSize)
+		segmentHeader(again, id, seq)
+		if !bytes.Equal(again, b[:segmentHeaderSize]) {
+			t.Fatalf("%x became %x", b, again)
+		}
+	})
+}
+
+// FuzzWatermark: a slot that is accepted says what writing it anew says.
+func FuzzWatermark(f *testing.F) {
+	m := watermark{seed: 5, counter: 3, seq: 70, epoch: 2, clean: true}
+	b := make([]byte, watermarkSize)
+	m.put(b)
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) < watermarkSize {
+			return // the file is read into two blocks
+		}
+		binary.LittleEndian.PutUint32(b[4:], crc32.Update(5, castagnoli, b[8:watermarkSize]))
+		m := watermark{seed: 5}
+		if !m.parse(b) {
+			return
+		}
+		again := make([]byte, watermarkSize)
+		m.put(again)
+		n := watermark{seed: 5}
+		if !n.parse(again) || n.counter != m.counter || n.seq != m.seq || n.epoch != m.epoch || n.clean != m.clean {
+			t.Fatalf("%x says %+v, written anew %+v", b, &m, &n)
+		}
+	})
+}
+
+// FuzzName: a number is read from a file's name only if it makes that name.
+func FuzzName(f *testing.F) {
+	f.Add(seqName(1<<40, logSuffix))
+	f.Add("+000000000000001.log")
+	f.Add("00000000000000GG.log")
+	f.Fuzz(func(t *testing.T, name string) {
+		for _, suffix := range []string{logSuffix, spareSuffix, snapSuffix} {
+			if seq, ok := parseName(name, suffix); ok && seqName(seq, suffix) != name {
+				t.Fatalf("%q has number %d", name, seq)
+			}
+		}
+	})
+}
+
+// FuzzDamage writes anything anywhere into the files of a durable log. It opens with everything that was in it, or says what is corrupt; it never opens
+// with less.
+func FuzzDamage(f *testing.F) {
+	f.Add(uint8(0), uint32(0), []byte{0})
+	f.Add(uint8(1), uint32(blockSize+12), []byte{0xff, 0xff, 0xff, 0x7f})
+	f.Add(uint8(1), uint32(3*blockSize), make([]byte, blockSize))
+	f.Add(uint8(2), uint32(28), []byte{1, 0xff})
+	f.Add(uint8(2), uint32(2*blockSize-1), []byte{9})
+	f.Fuzz(func(t *testing.T, file uint8, off uint32, patch []byte) {
+		h := damaged(t, true, 11)
+		m := h.written()
+		names, err := h.mem.List(dir)
+		must(t, err)
+		name := path.Join(dir, names[int(file)%len(names)])
+		fl, err := h.mem.Open(name)
+		must(t, err)
+		size, err := fl.Size()
+		must(t, err)
+		must(t, fl.Close())
+		if int64(off)+int64(len(patch)) > size {
+			return
+		}
+		must(t, h.mem.Scribble(name, int64(off), patch))
+		l, err := Open(h.mem, dir, h.o)
+		var corrupt *CorruptError
+		switch {
+		case errors.As(err, &corrupt):
+			return
+		case err != nil:
+			t.Fatalf("%x at %d of %s: %v", patch, off, name, err)
+		}
+		h.log = l
+		if err := h.check(m, true); err != nil {
+			t.Fatalf("%x at %d of %s, and the log opens: %v", patch, off, name, err)
+		}
+	})
 }

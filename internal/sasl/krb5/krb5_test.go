@@ -331,3 +331,21 @@ func FuzzChoice(f *testing.F) {
 		}
 	})
 }
+
+// FuzzKeytab: no keytab makes the server panic.
+func FuzzKeytab(f *testing.F) {
+	good, err := keysOf(f, etypeID.AES256_CTS_HMAC_SHA1_96, principal).Marshal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(good[:len(good)-3])
+	f.Add([]byte{5, 2, 0xff, 0xff, 0xff, 0xff})
+	f.Add([]byte{5, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		a, err := New(b, principal, sasl.Names{})
+		if err == nil && a.Principal() != principal {
+			t.Fatalf("%x gives an acceptor for %s", b, a.Principal())
+		}
+	})
+}
