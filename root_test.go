@@ -30,11 +30,11 @@ const lattice = `
 6 judges    internal/history
 7 proofs    internal/fakezk  internal/sim  internal/certs/certtest
 7 proofs    e2e  e2e/oracle  e2e/upstream  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/internal/raw
-7 proofs    e2e/chaos  e2e/internal/lan
+7 proofs    e2e/chaos  e2e/internal/lan  e2e/internal/baddisk
 
 may internal/server  internal/server/zoocfg
 may e2e/internal/load  e2e/internal/raw
-may e2e/chaos  e2e/internal/ensemble  e2e/internal/lan  e2e/internal/raw
+may e2e/chaos  e2e/internal/baddisk  e2e/internal/ensemble  e2e/internal/lan  e2e/internal/raw
 may e2e/oracle  e2e/internal/ensemble  e2e/internal/raw
 may e2e  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/internal/raw
 `

@@ -24,6 +24,10 @@
 //	GOPHERWOOD_ORACLE_FAILURES=1            stop after so many scripts that differ
 //	GOPHERWOOD_ORACLE_WORKERS=4             scripts at a time
 //	GOPHERWOOD_ORACLE_REWRITE=1             record what ZooKeeper answers to the scripts of e2e/oracle/testdata
+//	GOPHERWOOD_CHAOS_SECONDS=1800           how long e2e/chaos makes faults (default 75)
+//	GOPHERWOOD_CHAOS_SEED=1                 the seed of its plans
+//	GOPHERWOOD_CHAOS_ROUND=1                the first round
+//	GOPHERWOOD_CHAOS_SERVERS=3              how many servers
 //	GOPHERWOOD_E2E_KEEP=1                   keep the servers' logs, in .cache/e2e-logs, also when the test passed
 //	GOPHERWOOD_E2E_STRICT=1                 hold the figures to what was promised, on a machine that does nothing else
 //

@@ -15,7 +15,7 @@ import (
 func (d *director) startElsewhen(s *ensemble.Server, ahead int64) error {
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine, and the server with the thread
+		runtime.LockOSThread() // and never unlocked: the thread is fit for nothing else, and ends with this goroutine
 		err := unix.Unshare(unix.CLONE_NEWTIME)
 		if err == nil {
 			offsets := fmt.Sprintf("monotonic %d 0\nboottime %d 0\n", ahead, ahead)
@@ -25,12 +25,7 @@ func (d *director) startElsewhen(s *ensemble.Server, ahead int64) error {
 			started <- fmt.Errorf("chaos: a time namespace: %w", err)
 			return
 		}
-		err = d.start(s)
-		ended := s.Ended()
-		started <- err
-		if err == nil {
-			<-ended
-		}
+		started <- d.start(s)
 	}()
 	return <-started
 }

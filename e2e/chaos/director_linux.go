@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"gopherwood/e2e/internal/baddisk"
 	"gopherwood/e2e/internal/ensemble"
 	"gopherwood/e2e/internal/lan"
 )
@@ -24,12 +22,15 @@ type director struct {
 	servers []netip.Addr
 	clients []netip.Addr
 	log     func(format string, args ...any)
-	bulk    func() // writes much, so that logs grow
+	bulk    func()                             // writes much, so that logs grow
+	disks   map[*ensemble.Server]*baddisk.Disk // nil: plain ones
 
 	counts  map[Kind]int
-	stopped map[*ensemble.Server]bool // stands still
-	killed  map[*ensemble.Server]bool // ended by us
-	ended   []string                  // servers that ended and should not have
+	stopped map[*ensemble.Server]bool      // stands still
+	killed  map[*ensemble.Server]bool      // ended by us
+	excused map[*ensemble.Server]time.Time // until when it may end by itself for its disk's sake
+	gaveUp  int                            // how often one did
+	ended   []string                       // servers that ended and should not have
 }
 
 // action is a step of a fault.
@@ -89,6 +90,9 @@ type victim struct {
 	other  netip.Addr
 	others []netip.Addr // the other servers
 	host   netip.Addr   // of clients
+
+	ended  <-chan struct{} // of the process that was asked to end; nil: none was
+	failed int64           // operations of its disk that had failed before
 }
 
 func (d *director) pick(f Fault) *victim {
@@ -136,17 +140,16 @@ func (d *director) effect(k Kind) (begin, end func(*victim) error) {
 	case StopAll:
 		return func(*victim) error { return d.stop(d.e.Servers...) }, func(*victim) error { return d.goOn(d.e.Servers...) }
 	case Terminate:
-		return func(v *victim) error { return d.terminate(v.server) }, func(v *victim) error { return d.awaitEnd(v.server) }
+		return d.terminate, d.awaitEnd
 	case Wipe:
-		return func(v *victim) error { d.kill(v.server); return wipe(v.server) }, restart
+		return func(v *victim) error { d.kill(v.server); return d.wipe(v.server) }, restart
 	case OtherEpoch:
 		return func(v *victim) error { d.kill(v.server); return nil }, func(v *victim) error {
 			return d.startElsewhen(v.server, int64(v.Level*float64(maxAhead/time.Second)))
 		}
-	case FullDisk:
-		return func(v *victim) error { return d.fill(v.server) }, func(v *victim) error { return empty(v.server) }
-	case FullDisks:
-		return func(*victim) error { return d.fill(d.e.Servers...) }, func(*victim) error { return empty(d.e.Servers...) }
+	}
+	if begin, end := d.diskEffect(k); begin != nil {
+		return begin, end
 	}
 	return nothing, nothing
 }
@@ -219,6 +222,9 @@ func (d *director) kill(servers ...*ensemble.Server) {
 	for _, s := range servers {
 		d.killed[s], d.stopped[s] = true, false
 		s.KillNow()
+		if disk := d.disks[s]; disk != nil {
+			disk.Set(baddisk.Trouble{}) // a process that waits for its disk does not die
+		}
 	}
 	for _, s := range servers {
 		s.Kill()
@@ -262,35 +268,48 @@ func (d *director) goOn(servers ...*ensemble.Server) error {
 }
 
 // terminate asks a server to end; awaitEnd is the other half.
-func (d *director) terminate(s *ensemble.Server) error {
-	if !s.Running() {
+func (d *director) terminate(v *victim) error {
+	if !v.server.Running() {
 		return nil
 	}
-	d.killed[s] = true
-	if err := s.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	v.ended = v.server.Ended()
+	d.killed[v.server] = true
+	if err := v.server.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	return nil
 }
 
 // awaitEnd waits for a server that was asked to end, and starts it again.
-func (d *director) awaitEnd(s *ensemble.Server) error {
-	select {
-	case <-s.Ended():
-		if code := s.ExitCode(); code != 0 {
-			d.ended = append(d.ended, fmt.Sprintf("server %d ended with code %d when it was asked to", s.ID, code))
+func (d *director) awaitEnd(v *victim) error {
+	s := v.server
+	if v.ended != nil {
+		select {
+		case <-v.ended:
+			if code := s.ExitCode(); code != 0 && s.Ended() == v.ended && !d.isExcused(s) {
+				d.ended = append(d.ended, fmt.Sprintf("server %d ended with code %d when it was asked to", s.ID, code))
+			}
+		case <-time.After(terminateLimit):
+			d.ended = append(d.ended, fmt.Sprintf("server %d did not end within %v of SIGTERM", s.ID, terminateLimit))
+			d.kill(s)
 		}
-	case <-time.After(terminateLimit):
-		d.ended = append(d.ended, fmt.Sprintf("server %d did not end within %v of SIGTERM", s.ID, terminateLimit))
-		d.kill(s)
 	}
 	return d.start(s)
 }
 
-// look notes servers that have ended by themselves. They are started again, so that the round goes on.
+// isExcused says whether a server may end by itself, because its disk is no good.
+func (d *director) isExcused(s *ensemble.Server) bool { return time.Now().Before(d.excused[s]) }
+
+// look notes servers that have ended by themselves. Those that had a reason are started again when their fault is over, others at
+// once, so that the round goes on.
 func (d *director) look() {
 	for _, s := range d.e.Servers {
 		if s.Pid() == 0 || s.Running() || d.killed[s] {
+			continue
+		}
+		if code := s.ExitCode(); d.isExcused(s) && code == 1 {
+			d.gaveUp++
+			d.killed[s] = true
 			continue
 		}
 		d.ended = append(d.ended, fmt.Sprintf("server %d ended by itself with code %d", s.ID, s.ExitCode()))
@@ -303,62 +322,12 @@ func (d *director) look() {
 // heal ends everything that may still be wrong.
 func (d *director) heal() error {
 	d.calm()
-	errs := []error{d.goOn(d.e.Servers...), empty(d.e.Servers...)}
+	d.look()
+	for _, disk := range d.disks {
+		disk.Set(baddisk.Trouble{})
+	}
+	errs := []error{d.goOn(d.e.Servers...), d.empty(d.e.Servers...)}
+	time.Sleep(excuseGrace) // those that still give up for a fault that is over
 	d.look()
 	return errors.Join(append(errs, d.start(d.e.Servers...))...)
-}
-
-// ballast is the file that fills a server's file system.
-func ballast(s *ensemble.Server) string { return filepath.Join(s.DataDir(), "ballast") }
-
-// fill leaves no room in the servers' file systems, and makes their logs want some.
-func (d *director) fill(servers ...*ensemble.Server) error {
-	for _, s := range servers {
-		f, err := os.Create(ballast(s))
-		if err != nil {
-			if errors.Is(err, unix.ENOSPC) {
-				continue
-			}
-			return err
-		}
-		at := int64(0)
-		for size := int64(diskBytes); size >= 4<<10; {
-			if err := unix.Fallocate(int(f.Fd()), 0, at, size); err != nil {
-				size /= 2
-			} else {
-				at += size
-			}
-		}
-		if err := f.Close(); err != nil {
-			return err
-		}
-	}
-	d.bulk()
-	return nil
-}
-
-func empty(servers ...*ensemble.Server) error {
-	for _, s := range servers {
-		if err := os.Remove(ballast(s)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-// wipe is a new disk, with the file that says which server this is.
-func wipe(s *ensemble.Server) error {
-	entries, err := os.ReadDir(s.DataDir())
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.Name() == "myid" {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(s.DataDir(), e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -11,6 +11,10 @@ const (
 	endLimit = 60 * time.Second
 	// terminateLimit is how long a server may take to end after SIGTERM, under whatever faults there are.
 	terminateLimit = 20 * time.Second
+	// excuseGrace is how long after its disk is good again a server may still end because it was not.
+	excuseGrace = 500 * time.Millisecond
+	// giveUpLimit is how long a server may take to end after a sync has failed.
+	giveUpLimit = 2 * time.Second
 	// maxAhead is how far ahead another monotonic clock is at most.
 	maxAhead = 30 * 24 * time.Hour
 	// perPath bounds porcupine's search for one path.

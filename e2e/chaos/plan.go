@@ -32,6 +32,12 @@ const (
 	Wipe       Kind = "wiped disk" // killed, and started with nothing of what it had
 	FullDisk   Kind = "full disk"
 	FullDisks  Kind = "all disks full"
+	Power      Kind = "power cut"     // killed, and of what it had not synced some sectors are lost
+	PowerAll   Kind = "all power cut" // at the same moment
+	BadSync    Kind = "sync fails"    // the server has to end
+	BadRead    Kind = "reads fail"    // when it starts
+	SlowDisk   Kind = "slow disk"
+	HangDisk   Kind = "hanging disk"
 	OtherEpoch Kind = "other uptime" // killed, and started in a time namespace whose monotonic clock is elsewhere
 )
 
@@ -39,6 +45,8 @@ var (
 	netKinds     = []Kind{Isolate, Split, OneWay, Deaf, Flapping, Loss, Delay, Reorder, Slow, CutClient}
 	processKinds = []Kind{KillOne, KillOne, KillAll, Stop, Stop, StopAll, Terminate, OtherEpoch}
 	diskKinds    = []Kind{FullDisk, FullDisks}
+	// Those of disks that a file system of our own makes, with what they do to processes.
+	badDiskKinds = []Kind{Power, PowerAll, BadSync, BadRead, SlowDisk, HangDisk}
 )
 
 // leader as a victim is the server that leads when the fault begins.
@@ -73,8 +81,8 @@ func (p Plan) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// Draw makes the plan of a round.
-func Draw(seed uint64, round, servers int, length time.Duration) Plan {
+// Draw makes the plan of a round. badDisks: there is a file system that makes their faults.
+func Draw(seed uint64, round, servers int, badDisks bool, length time.Duration) Plan {
 	r := rand.New(rand.NewPCG(seed, uint64(round)))
 	ms := func(from, to int) time.Duration { return time.Duration(from+r.IntN(to-from)) * time.Millisecond }
 	var p Plan
@@ -85,7 +93,10 @@ func Draw(seed uint64, round, servers int, length time.Duration) Plan {
 		p = append(p, f)
 		return at + f.For
 	}
-	sorts := [][]Kind{netKinds, netKinds, processKinds, processKinds, diskKinds}
+	sorts := [][]Kind{netKinds, netKinds, processKinds, diskKinds}
+	if badDisks {
+		sorts[3] = slices.Concat(diskKinds, badDiskKinds)
+	}
 	// A wiped disk is a fault of all sorts, for the ensemble may lose only so many disks: it has a time of its own, and one in a round.
 	wipe := time.Duration(-1)
 	if servers >= 3 && r.IntN(3) == 0 {

@@ -11,11 +11,11 @@ func TestDraw(t *testing.T) {
 	seen := make(map[Kind]int)
 	faults, overlaps := 0, 0
 	for seed := range uint64(300) {
-		p := Draw(seed, 1, 3, length)
-		if !slices.Equal(p, Draw(seed, 1, 3, length)) {
+		p := Draw(seed, 1, 3, true, length)
+		if !slices.Equal(p, Draw(seed, 1, 3, true, length)) {
 			t.Fatalf("seed %d gives two plans", seed)
 		}
-		if slices.Equal(p, Draw(seed, 2, 3, length)) {
+		if slices.Equal(p, Draw(seed, 2, 3, true, length)) {
 			t.Fatalf("seed %d gives two rounds one plan", seed)
 		}
 		wipes := 0
@@ -27,6 +27,9 @@ func TestDraw(t *testing.T) {
 			}
 			if f.Kind == Wipe {
 				wipes++
+			}
+			if slices.Contains(badDiskKinds, f.Kind) && slices.Contains(Draw(seed, 1, 3, false, length), f) {
+				t.Errorf("seed %d: %v without a file system that can", seed, f)
 			}
 			for _, g := range p[:i] {
 				if g.At+g.For <= f.At {
@@ -42,7 +45,7 @@ func TestDraw(t *testing.T) {
 			t.Errorf("seed %d: %d disks wiped in one round", seed, wipes)
 		}
 	}
-	for _, kinds := range [][]Kind{netKinds, processKinds, diskKinds, {Wipe}} {
+	for _, kinds := range sorts {
 		for _, k := range kinds {
 			if seen[k] < faults/100 {
 				t.Errorf("%q comes %d times among %d faults", k, seen[k], faults)
@@ -54,6 +57,8 @@ func TestDraw(t *testing.T) {
 	}
 }
 
+var sorts = [][]Kind{netKinds, processKinds, slices.Concat(diskKinds, badDiskKinds), {Wipe}}
+
 func sortOf(k Kind) int {
-	return slices.IndexFunc([][]Kind{netKinds, processKinds, diskKinds, {Wipe}}, func(s []Kind) bool { return slices.Contains(s, k) })
+	return slices.IndexFunc(sorts, func(s []Kind) bool { return slices.Contains(s, k) })
 }

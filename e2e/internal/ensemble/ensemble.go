@@ -45,7 +45,8 @@ type Options struct {
 type Host interface {
 	// Address is the host's IP address.
 	Address() string
-	// Enter runs f so that a process that it starts is on the host.
+	// Enter runs f so that a process that it starts is on the host. That it ends with the test process is the host's affair: the kernel's signal
+	// for that comes when the thread ends that started it, and hosts may end threads.
 	Enter(f func() error) error
 }
 

@@ -69,7 +69,9 @@ func (s *Server) Start() error {
 	cmd.Dir = s.Dir
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), s.env...)
-	endWithParent(cmd)
+	if s.enter == nil {
+		endWithParent(cmd)
+	}
 	start := cmd.Start
 	if s.enter != nil {
 		start = func() error { return s.enter(cmd.Start) }
