@@ -200,6 +200,12 @@ var netEffects = map[Kind]func(*director, *victim){
 		}
 	},
 	CutClient: func(d *director, v *victim) {
+		if v.Level > 0.5 { // from all servers, so that sessions end
+			for _, a := range d.servers {
+				d.lan.SetBoth(v.host, a, lan.Weather{Cut: true})
+			}
+			return
+		}
 		d.lan.SetBoth(v.host, v.at, lan.Weather{Cut: true})
 		d.lan.Set(v.host, v.other, lan.Weather{Cut: true})
 	},

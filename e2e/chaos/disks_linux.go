@@ -25,9 +25,9 @@ func (d *director) diskEffect(k Kind) (begin, end func(*victim) error) {
 	case FullDisks:
 		return func(*victim) error { return d.fill(d.e.Servers...) }, func(*victim) error { return d.empty(d.e.Servers...) }
 	case Power:
-		return func(v *victim) error { return d.cutPower(v.server) }, func(v *victim) error { return d.start(v.server) }
+		return func(v *victim) error { return d.cutPower(v.Level, v.server) }, func(v *victim) error { return d.start(v.server) }
 	case PowerAll:
-		return func(*victim) error { return d.cutPower(d.e.Servers...) }, func(*victim) error { return d.start(d.e.Servers...) }
+		return func(v *victim) error { return d.cutPower(v.Level, d.e.Servers...) }, func(*victim) error { return d.start(d.e.Servers...) }
 	case SlowDisk:
 		return trouble(func(v *victim) baddisk.Trouble {
 			return baddisk.Trouble{Slow: time.Duration(1+v.Level*200) * time.Millisecond}
@@ -45,12 +45,12 @@ func (d *director) diskEffect(k Kind) (begin, end func(*victim) error) {
 	return nil, nil
 }
 
-// cutPower takes the power of servers away: they end, and so does what they had not synced.
-func (d *director) cutPower(servers ...*ensemble.Server) error {
+// cutPower takes the power of servers away: they end, and of what they had not synced each sector has a chance to survive.
+func (d *director) cutPower(survival float64, servers ...*ensemble.Server) error {
 	d.kill(servers...)
 	var errs []error
 	for _, s := range servers {
-		errs = append(errs, d.disks[s].Cut())
+		errs = append(errs, d.disks[s].Cut(survival))
 	}
 	return errors.Join(errs...)
 }

@@ -31,11 +31,11 @@ const (
 	maxThink = 60 * time.Millisecond
 
 	// sessionTimeout is the raw clients'; short, so that sessions do expire under faults.
-	sessionTimeout = 4 * time.Second
+	sessionTimeout = 2 * time.Second
 	// answerLimit is how long a raw client waits for an answer before it takes the connection for broken.
-	answerLimit = 3 * time.Second
+	answerLimit = 1800 * time.Millisecond
 	// dialLimit bounds connecting, and the handshake again.
-	dialLimit = 1500 * time.Millisecond
+	dialLimit = 1000 * time.Millisecond
 	// retryPause is between two attempts to connect.
 	retryPause = 50 * time.Millisecond
 

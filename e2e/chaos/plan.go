@@ -22,7 +22,7 @@ const (
 	Delay     Kind = "delay"      // packets are late everywhere
 	Reorder   Kind = "reorder"    // packets overtake each other and come twice
 	Slow      Kind = "slow link"  // a server's links carry little
-	CutClient Kind = "cut client" // a client's host is cut off from some servers
+	CutClient Kind = "cut client" // a host of clients is cut off from some servers, or from all
 
 	KillOne    Kind = "kill one"   // kill -9
 	KillAll    Kind = "kill all"   // all at the same moment

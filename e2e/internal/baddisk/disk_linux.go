@@ -23,6 +23,7 @@ type Trouble struct {
 	FailSyncs  bool          // and every sync, and every write that is to be durable
 	Slow       time.Duration // of every sync and durable write
 	Hang       bool          // nothing is answered until this is over
+	Lie        bool          // syncs and durable writes are answered, and nothing is durable
 }
 
 // Stats counts since the disk was mounted.
@@ -99,19 +100,19 @@ func (d *Disk) Settle() {
 	clear(d.files)
 }
 
-// Cut takes away what was not synced, or some of it. The processes that used the disk have ended.
-func (d *Disk) Cut() error {
+// Cut takes away what was not synced, but for each sector a chance to survive. The processes that used the disk have ended.
+func (d *Disk) Cut(survival float64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var errs []error
 	for path, f := range d.files {
-		errs = append(errs, d.cut(path, f))
+		errs = append(errs, d.cut(path, f, survival))
 	}
 	clear(d.files)
 	return errors.Join(errs...)
 }
 
-func (d *Disk) cut(path string, f *file) error {
+func (d *Disk) cut(path string, f *file, survival float64) error {
 	below, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -125,7 +126,7 @@ func (d *Disk) cut(path string, f *file) error {
 		return err
 	}
 	for sector, was := range f.before {
-		if d.rand.IntN(2) == 0 {
+		if d.rand.Float64() < survival {
 			d.stats.Kept++
 			continue
 		}
@@ -136,10 +137,17 @@ func (d *Disk) cut(path string, f *file) error {
 			}
 		}
 	}
-	if st.Size() > f.size && d.rand.IntN(2) == 0 {
+	if st.Size() > f.size && d.rand.Float64() >= survival {
 		return below.Truncate(f.size)
 	}
 	return nil
+}
+
+// lies says whether the disk only says that something is durable.
+func (d *Disk) lies() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.trouble.Lie
 }
 
 // ready waits while the disk hangs, and says whether the operation fails.

@@ -88,7 +88,7 @@ func TestCut(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(above, "plain")); err != nil || !bytes.Equal(got, fill('b')) {
 		t.Fatalf("what was written can't be read before the power is cut: %v", err)
 	}
-	must(t, d.Cut())
+	must(t, d.Cut(0.5))
 
 	got, err := os.ReadFile(filepath.Join(above, "plain"))
 	must(t, err)
@@ -108,6 +108,24 @@ func TestCut(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(below, "moved")); err != nil {
 		t.Error(err)
+	}
+}
+
+// A disk that lies loses what was synced, and all of it if nothing is to survive.
+func TestLie(t *testing.T) {
+	d, _, above := mounted(t)
+	name := filepath.Join(above, "f")
+	must(t, os.WriteFile(name, make([]byte, 4*sectorBytes), 0o644))
+	d.Settle()
+	d.Set(Trouble{Lie: true})
+	f, err := os.OpenFile(name, os.O_RDWR|syscall.O_DSYNC, 0)
+	must(t, err)
+	write(t, f, bytes.Repeat([]byte{'b'}, 5*sectorBytes), 0)
+	must(t, f.Sync())
+	must(t, f.Close())
+	must(t, d.Cut(0))
+	if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, make([]byte, 4*sectorBytes)) {
+		t.Errorf("%d bytes are there, %v; wanted those from before the lie", len(got), err)
 	}
 }
 

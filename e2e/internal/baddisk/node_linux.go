@@ -125,7 +125,7 @@ func (h *handle) Write(ctx context.Context, data []byte, off int64) (uint32, sys
 	if errno := h.disk.ready(func(t Trouble) bool { return t.FailWrites || t.FailSyncs && h.durable }, h.durable); errno != 0 {
 		return 0, errno
 	}
-	if !h.durable {
+	if !h.durable || h.disk.lies() {
 		if err := h.disk.writes(h.f, off, len(data)); err != nil {
 			return 0, fs.ToErrno(err)
 		}
@@ -141,7 +141,7 @@ func (h *handle) Write(ctx context.Context, data []byte, off int64) (uint32, sys
 // Fsync implements fs.FileFsyncer.
 func (h *handle) Fsync(context.Context, uint32) syscall.Errno {
 	errno := h.disk.ready(func(t Trouble) bool { return t.FailSyncs }, true)
-	if errno == 0 {
+	if errno == 0 && !h.disk.lies() {
 		h.disk.synced(h.f.Name())
 	}
 	return errno
