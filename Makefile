@@ -9,7 +9,7 @@ RUN   := $(CACHE)/bin/gopherwood
 # What the fault tests of the quick run do; `make must-show` takes more.
 export GOPHERWOOD_E2E_ROUNDS ?= 2
 
-.PHONY: help build run test deps check fmt vet staticcheck unit e2e e2e-deps upstream upstream-deps must-show chaos observe-cost bench fuzz clean
+.PHONY: help build run test deps check fmt vet staticcheck unit e2e e2e-deps upstream upstream-deps must-show chaos observe-cost bench fuzz fuzz-keep clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,10 +39,9 @@ unit: ## all Go tests under the race detector, with fuzz seeds, the fixed simula
 	go test -pgo=off -race -timeout 15m ./...
 	go test -pgo=off -count=1 -tags planted -run Planted ./internal/sim
 
-e2e: e2e-deps upstream-deps ## real servers, real clients in five languages, kills under load; a few of ZooKeeper's, Curator's and kazoo's own tests
-	GOPHERWOOD_E2E=1 go test -count=1 -timeout 30m -p 1 -v ./e2e ./e2e/oracle | scripts/quiet-tests
+e2e: e2e-deps upstream-deps ## real servers, real clients in five languages, kills under load, a failing network and failing disks; a few of ZooKeeper's, Curator's and kazoo's own tests
+	GOPHERWOOD_E2E=1 go test -count=1 -timeout 30m -p 1 -v ./e2e ./e2e/oracle ./e2e/chaos | scripts/quiet-tests
 	GOPHERWOOD_E2E=1 go test -count=1 -timeout 15m -v ./e2e/upstream
-	GOPHERWOOD_E2E=1 go test -count=1 -timeout 15m -v ./e2e/chaos | scripts/quiet-tests
 
 upstream: upstream-deps ## all of ZooKeeper's, Curator's and kazoo's own tests (about an hour); counts in .cache/upstream/summary.txt
 	rm -f $(UPSTREAM)/summary.txt
@@ -65,6 +64,9 @@ bench: ## Go benchmarks of every package
 
 fuzz: ## every fuzz test for FUZZTIME (20s) each
 	scripts/fuzz $(or $(FUZZTIME),20s)
+
+fuzz-keep: ## keep up to 8 of the inputs that fuzzing found interesting, for each fuzz test, in testdata
+	scripts/fuzz-keep 8
 
 clean: ## remove what was built and fetched here
 	rm -rf $(CACHE) gopherwood gopherwood-data

@@ -289,6 +289,9 @@ func (d *director) terminate(v *victim) error {
 // awaitEnd waits for a server that was asked to end, and starts it again.
 func (d *director) awaitEnd(v *victim) error {
 	s := v.server
+	if disk := d.disks[s]; disk != nil {
+		disk.Set(baddisk.Trouble{}) // nobody ends in good order on a disk that hangs
+	}
 	if v.ended != nil {
 		select {
 		case <-v.ended:
