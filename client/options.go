@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"gopherwood/zk"
 )
@@ -164,7 +165,7 @@ func parseServer(s string) (string, error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return "", fmt.Errorf("server %q: the port must be a number from 1 to 65535", s)
 	}
-	if host == "" || strings.ContainsAny(host, "[] \t\r\n") {
+	if host == "" || strings.ContainsAny(host, "[]") || strings.ContainsFunc(host, unicode.IsSpace) {
 		return "", fmt.Errorf("server %q: no host, or one with a bracket or a space in it", s)
 	}
 	return net.JoinHostPort(host, port), nil
