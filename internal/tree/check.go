@@ -99,6 +99,12 @@ func (c *checker) totals() error {
 			c.sum.digest += sessionDigest(s)
 		}
 	}
+	if c.t.staged != nil {
+		c.sum.digest += c.t.staged.digest()
+	}
+	if c.t.replaced != 0 {
+		c.sum.digest += replacedDigest(c.t.replaced)
+	}
 	if c.sum != c.t.sum {
 		return fmt.Errorf("totals are %+v, the nodes give %+v", c.t.sum, c.sum)
 	}

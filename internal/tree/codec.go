@@ -62,6 +62,12 @@ func (c *Command) Append(b []byte) []byte {
 		b = c.appendOps(b)
 	case KindConfig:
 		b = c.appendOps(b)
+	case KindStage, KindRestore, KindUnstage:
+		b = binary.LittleEndian.AppendUint64(b, c.Stage)
+		if c.Kind != KindUnstage {
+			b = binary.AppendUvarint(b, c.Offset)
+		}
+		b = append(b, c.Data...)
 	}
 	return b
 }
@@ -158,6 +164,14 @@ func (c *Command) Decode(b []byte) error {
 		c.decodeOps(&d, MaxEnded)
 	case KindConfig:
 		c.decodeOps(&d, 1)
+	case KindStage, KindRestore, KindUnstage:
+		c.Stage = uint64(d.int64())
+		if c.Kind != KindUnstage {
+			c.Offset = d.uvarint()
+		}
+		if c.Kind == KindStage {
+			c.Data = d.take(len(d.b))
+		}
 	default:
 		d.fail("unknown kind")
 	}

@@ -38,6 +38,9 @@ var goldenCommands = []struct {
 	{"expire", tree.Command{Kind: tree.KindExpire, Term: 300, Sessions: []int64{1, -1}}, "01 06 ac02 02 0100000000000000 ffffffffffffffff"},
 	{"reap", tree.Command{Kind: tree.KindReap, Term: 2, Ops: []tree.Op{{Code: zk.OpDeleteContainer, Path: "/c"}}}, "01 07 02 01 14 022f63"},
 	{"config", tree.Command{Kind: tree.KindConfig, Ops: []tree.Op{{Code: zk.OpSetData, Data: []byte("s"), Version: -1}}}, "01 08 01 05 00 0273 01"},
+	{"stage", tree.Command{Kind: tree.KindStage, Stage: 7, Offset: 300, Data: []byte("gw")}, "01 09 0700000000000000 ac02 6777"},
+	{"restore", tree.Command{Kind: tree.KindRestore, Stage: 7, Offset: 302}, "01 0a 0700000000000000 ae02"},
+	{"unstage", tree.Command{Kind: tree.KindUnstage, Stage: 7}, "01 0b 0700000000000000"},
 }
 
 func unhex(t testing.TB, s string) []byte {
@@ -67,7 +70,10 @@ func TestMalformedCommands(t *testing.T) {
 	for name, b := range map[string]string{
 		"nothing":                     "",
 		"another version":             "02 05 0200000000000000",
-		"unknown kind":                "01 09",
+		"unknown kind":                "01 0c",
+		"half a stage":                "01 09 070000",
+		"no offset":                   "01 0a 0700000000000000",
+		"restore with data":           "01 0a 0700000000000000 01 00",
 		"kind 0":                      "01 00",
 		"bound by quotas, no write":   "01 85 0200000000000000",
 		"bytes left over":             "01 05 0200000000000000 00",

@@ -15,6 +15,11 @@ const (
 	KindExpire        Kind = 6 // by the leader: Sessions, Term
 	KindReap          Kind = 7 // by the leader: container and TTL nodes as Ops[i].Path, Term
 	KindConfig        Kind = 8 // the data of /zookeeper/config, as Ops[0].Data
+
+	// A state that takes the place of the present one (stage.go).
+	KindStage   Kind = 9  // some bytes of its snapshot: Stage, Offset, Data
+	KindRestore Kind = 10 // the switch: Stage; Offset is the size of the snapshot
+	KindUnstage Kind = 11 // no switch: Stage
 )
 
 // Op is one write. Which fields count depends on Code:
@@ -59,6 +64,10 @@ type Command struct {
 	// Local says of a KindWrite or KindMulti that its session is known only to the server that sends it: the session table is not asked, and the session
 	// can have no ephemeral nodes (ZooKeeper's localSessionsEnabled).
 	Local bool
+
+	Stage  uint64 // which snapshot is meant, of those that are being staged
+	Offset uint64 // of Data in it
+	Data   []byte // for KindStage
 
 	acls []zk.ACL // what Ops[i].ACL points into after Decode
 }
@@ -109,10 +118,10 @@ type Result struct {
 	Path    string  // KindWrite: of the node, with the sequence number if it got one
 	Stat    zk.Stat // KindWrite: after the write, for OpCreate*, OpSetData, OpSetACL
 	Ops     []OpResult
-	Session SessionInfo // KindCreateSession, KindAttachSession
-	Events  []Event     // in the order in which ZooKeeper fires them
-	Closed  []ClosedSession
-	Quotas  []QuotaExcess // limits that were exceeded, also of a multi that was refused; at most maxQuotaNotes
+	Session SessionInfo     // KindCreateSession, KindAttachSession
+	Events  []Event         // in the order in which ZooKeeper fires them
+	Closed  []ClosedSession // by KindRestore, too
+	Quotas  []QuotaExcess   // limits that were exceeded, also of a multi that was refused; at most maxQuotaNotes
 
 	paths []byte // bytes of the paths that are not in the command
 }

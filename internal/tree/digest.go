@@ -4,17 +4,19 @@ import "github.com/cespare/xxhash/v2"
 
 // The digest is a sum, modulo 2^64, of one term per fact, so that a write adds what it made and subtracts what it replaced:
 //
-//	digest = Σ over nodes (body + tail + guard) + Σ over sessions session, then folded with the last zxid
+//	digest = Σ over nodes (body + tail + guard) + Σ over sessions session + staged + replaced, then folded with the last zxid
 //
 // Every term starts from the hash of the node's path: so equal digests mean equal paths, whatever the layout in memory. The
 // figures are the same on every machine and in every version that reads the same log.
 const (
-	digestBody    = 0x8ebc6af09c88c6e3
-	digestTail    = 0x589965cc75374cc3
-	digestGuard   = 0x1d8e4e27c47d124f
-	digestSession = 0xeb44accab455d165
-	digestStep    = 0xa0761d6478bd642f
-	digestMix     = 0xe7037ed1a0b428db
+	digestBody     = 0x8ebc6af09c88c6e3
+	digestTail     = 0x589965cc75374cc3
+	digestGuard    = 0x1d8e4e27c47d124f
+	digestSession  = 0xeb44accab455d165
+	digestStaged   = 0x9ae16a3b2f90404f
+	digestReplaced = 0xc3a5c85c97cb3127
+	digestStep     = 0xa0761d6478bd642f
+	digestMix      = 0xe7037ed1a0b428db
 )
 
 // digester chains words.
@@ -64,4 +66,6 @@ func (t *Tree) nodeGuard(path uint64, r *record) uint64 {
 }
 
 // Digest is a hash over all nodes, all sessions and the last zxid: equal on servers that have applied the same log.
-func (t *Tree) Digest() uint64 { return uint64(digester(t.sum.digest).add(uint64(t.zxid))) }
+func (t *Tree) Digest() uint64 { return foldDigest(t.sum.digest, t.zxid) }
+
+func foldDigest(sum uint64, zxid int64) uint64 { return uint64(digester(sum).add(uint64(zxid))) }

@@ -15,3 +15,10 @@ func ParseFigures(data []byte) (figures [4]int64, ok bool) {
 	f, ok := parseFigures(data)
 	return [4]int64{f.count, f.bytes, f.countHard, f.bytesHard}, ok
 }
+
+// SetStagedSize makes what is staged as long as if more had been.
+func (t *Tree) SetStagedSize(n int64) {
+	t.sum.digest -= t.staged.digest()
+	t.staged.size = n
+	t.sum.digest += t.staged.digest()
+}

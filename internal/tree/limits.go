@@ -21,6 +21,12 @@ const (
 	// MaxEnded bounds the sessions of one expire command and the paths of one reap command. Beyond it the command does not decode.
 	MaxEnded = 1 << 16
 
+	// MaxStagedBytes bounds a snapshot that is staged to become the state: every server has it in memory beside the state, and so has every
+	// snapshot of its own. Beyond it: BADARGUMENTS.
+	MaxStagedBytes = 2 << 30
+	// stagedForMs is how long a staged snapshot is kept that nobody adds to, in time of the log.
+	stagedForMs = 10 * 60 * 1000
+
 	// maxReapScan bounds the container and TTL nodes that one call of Reapable looks at.
 	maxReapScan = 1 << 16
 	// maxReclaim bounds the blobs given back per command once a View has been closed.

@@ -105,6 +105,8 @@ func drawCommand(t *rapid.T) *tree.Command {
 		for _, p := range rapid.SliceOfN(genPath, 0, 6).Draw(t, "paths") {
 			c.Ops = append(c.Ops, tree.Op{Code: zk.OpDeleteContainer, Path: p})
 		}
+	case n < 99:
+		c.Kind, c.Stage = tree.KindUnstage, rapid.Uint64Range(100, 101).Draw(t, "stage")
 	default:
 		c.Kind, c.Ops = tree.KindConfig, []tree.Op{{Code: zk.OpSetData, Data: genData.Draw(t, "data"), Version: -1}}
 	}
@@ -287,6 +289,8 @@ func checkAgainstModel(t *testing.T, commands *rapid.Generator[*tree.Command]) {
 				r.closeView()
 			case n < 97:
 				r.restoreTwin()
+			case n < 98:
+				r.replace(commands)
 			default:
 				r.check()
 			}

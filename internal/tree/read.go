@@ -136,14 +136,15 @@ func (t *Tree) Permits(path string, perms zk.Perms, auth []zk.ID) bool {
 	return true
 }
 
-// WatchState is what setWatches compares with the zxid that a client has seen.
+// WatchState is what setWatches compares with the zxid that a client has seen. Whoever has seen less than the last KindRestore has seen another history:
+// every node counts as changed then.
 func (t *Tree) WatchState(path string) (czxid, mzxid, pzxid int64, exists bool) {
 	id := t.find(path)
 	if id == 0 {
 		return 0, 0, 0, false
 	}
 	r := t.nodes.at(id)
-	return r.czxid, r.mzxid, r.pzxid, true
+	return r.czxid, max(r.mzxid, t.replaced), max(r.pzxid, t.replaced), true
 }
 
 // Ephemerals gives yield the paths of a session's ephemeral nodes that start with prefix, in no particular

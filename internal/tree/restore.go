@@ -17,6 +17,7 @@ const (
 	snapshotMagic   = "gwtree\r\n"
 	snapshotEnd     = "gwtreend"
 	snapshotVersion = 1
+	snapshotStaged  = 2 // with what stage.go keeps
 
 	kindMask    = 7
 	hasMzxid    = 1 << 3
@@ -120,8 +121,9 @@ func (d *loader) header() (sessions uint64, err error) {
 	if string(b[:8]) != snapshotMagic {
 		return 0, d.in.corrupt("not a tree snapshot")
 	}
-	if v := binary.LittleEndian.Uint32(b[8:]); v != snapshotVersion {
-		return 0, d.in.corrupt("format version %d, this program knows %d", v, snapshotVersion)
+	version := binary.LittleEndian.Uint32(b[8:])
+	if version != snapshotVersion && version != snapshotStaged {
+		return 0, d.in.corrupt("format version %d, this program knows %d and %d", version, snapshotVersion, snapshotStaged)
 	}
 	d.t.zxid = int64(binary.LittleEndian.Uint64(b[12:]))
 	sessions = binary.LittleEndian.Uint64(b[20:])
@@ -129,7 +131,39 @@ func (d *loader) header() (sessions uint64, err error) {
 	if d.t.zxid < 0 || sessions > MaxSessions || d.nodes == 0 || d.nodes > math.MaxInt32 {
 		return 0, d.in.corrupt("counts out of range")
 	}
-	return sessions, nil
+	if version == snapshotStaged {
+		err = d.staged()
+	}
+	return sessions, err
+}
+
+// staged reads what only a snapshot of version 2 has.
+func (d *loader) staged() error {
+	b, err := d.in.next(4 * 8)
+	if err != nil {
+		return err
+	}
+	word := func(i int) uint64 { return binary.LittleEndian.Uint64(b[8*i:]) }
+	replaced := int64(word(0))
+	s, size := newStaged(word(1), int64(word(2))), int64(word(3))
+	if replaced < 0 || replaced > d.t.zxid || size < 0 || size > MaxStagedBytes || s.id == 0 && (s.timeMs != 0 || size != 0) || s.id == 0 && replaced == 0 {
+		return d.in.corrupt("a staged snapshot of %d bytes, or a restore at zxid 0x%x, that cannot be", size, replaced)
+	}
+	for s.size < size {
+		piece, err := d.in.next(int(min(size-s.size, inputSize)))
+		if err != nil {
+			return err
+		}
+		s.add(bytes.Clone(piece))
+	}
+	if s.id != 0 {
+		d.t.staged = s
+		d.t.sum.digest += s.digest()
+	}
+	if replaced != 0 {
+		d.t.setReplaced(replaced)
+	}
+	return nil
 }
 
 func (d *loader) session() error {

@@ -179,6 +179,10 @@ type doomed struct {
 // their creation, those of one transaction by path: ZooKeeper has no order here, but all servers must have the same.
 func (t *Tree) endSession(x *txn, sid int64) {
 	t.begin(x)
+	t.dropSession(x, sid)
+}
+
+func (t *Tree) dropSession(x *txn, sid int64) {
 	s := *t.sessions.at(t.sessions.byID[sid])
 	t.doomed = t.doomed[:0]
 	for id := s.head; id != 0; {

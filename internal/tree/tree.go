@@ -33,6 +33,8 @@ type Tree struct {
 	reapNext uint32    // where Reapable was
 	zxid     int64     // of the last transaction
 	sum      totals
+	staged   *staged // nil: nothing; see stage.go
+	replaced int64   // zxid of the last KindRestore; 0: none
 
 	views    []*View
 	kept     []keptBlob // replaced blobs that a live View shows
@@ -114,6 +116,7 @@ func isSpecial(path string) bool {
 func (t *Tree) Apply(env Env, c *Command, r *Result) {
 	t.acls.sweep()
 	t.drain()
+	t.forgetStaged(env.TimeMs)
 	r.reset(t.zxid)
 	x := txn{env: env, session: c.Session, auth: c.Auth, enforce: c.EnforceQuota, local: c.Local, r: r}
 	switch c.Kind {
@@ -133,6 +136,14 @@ func (t *Tree) Apply(env Env, c *Command, r *Result) {
 		t.reapNodes(&x, c)
 	case KindConfig:
 		t.setConfig(&x, c)
+	case KindStage:
+		t.stage(&x, c)
+	case KindRestore:
+		t.restoreStaged(&x, c)
+	case KindUnstage:
+		if t.staged != nil && t.staged.id == c.Stage {
+			t.unstage()
+		}
 	default:
 		r.Code = zk.ErrUnimplemented
 	}

@@ -21,7 +21,9 @@ type View struct {
 	zxid     int64
 	sum      totals
 	digest   uint64
-	count    int // of sessions
+	count    int    // of sessions
+	staged   staged // id 0: nothing
+	replaced int64
 }
 
 // View takes a View. It costs one pointer for every 64 nodes. Only the writer may call it, between two Applies.
@@ -31,6 +33,10 @@ func (t *Tree) View() *View {
 		nodes: t.nodes.freeze(), sessions: t.sessions.freeze(), reap: t.reap.freeze(),
 		chunks: t.blobs.bufs(), acls: slices.Clone(t.acls.lists),
 		zxid: t.zxid, sum: t.sum, digest: t.Digest(), count: len(t.sessions.byID),
+	}
+	v.replaced = t.replaced
+	if t.staged != nil {
+		v.staged = *t.staged
 	}
 	t.cow.shared = t.cow.epoch
 	t.cow.epoch++
@@ -56,6 +62,15 @@ func (v *View) Close() {
 	t.reclaim = append(t.reclaim, t.kept...)
 	t.kept = nil
 	*v = View{}
+}
+
+// Unstage takes what was staged out of the View, for a snapshot that is to be restored elsewhere. The writer may go on meanwhile.
+func (v *View) Unstage() {
+	if v.staged.id != 0 {
+		v.sum.digest -= v.staged.digest()
+		v.staged = staged{}
+		v.digest = foldDigest(v.sum.digest, v.zxid)
+	}
 }
 
 // Digest is the tree's digest at that moment.
@@ -117,12 +132,26 @@ type encoder struct {
 }
 
 func (e *encoder) header() {
+	version := uint32(snapshotVersion)
+	if e.v.replaced != 0 || e.v.staged.id != 0 {
+		version = snapshotStaged
+	}
 	b := append(e.b[:0], snapshotMagic...)
-	b = binary.LittleEndian.AppendUint32(b, snapshotVersion)
+	b = binary.LittleEndian.AppendUint32(b, version)
 	b = binary.LittleEndian.AppendUint64(b, uint64(e.v.zxid))
 	b = binary.LittleEndian.AppendUint64(b, uint64(e.v.count))
 	b = binary.LittleEndian.AppendUint64(b, uint64(e.v.sum.count))
+	if version == snapshotStaged {
+		s := &e.v.staged
+		b = binary.LittleEndian.AppendUint64(b, uint64(e.v.replaced))
+		b = binary.LittleEndian.AppendUint64(b, s.id)
+		b = binary.LittleEndian.AppendUint64(b, uint64(s.timeMs))
+		b = binary.LittleEndian.AppendUint64(b, uint64(s.size))
+	}
 	e.w.Write(b)
+	for _, chunk := range e.v.staged.chunks {
+		e.w.Write(chunk)
+	}
 }
 
 // writeSessions writes the table in the order of the ids: the places in the arena depend on restarts.

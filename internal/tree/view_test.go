@@ -131,7 +131,25 @@ func TestViewAcrossRestore(t *testing.T) {
 func TestEveryWrongByte(t *testing.T) {
 	w := small(t)
 	w.do(tree.Op{Code: zk.OpDelete, Path: "/a/b", Version: -1})
-	b := snapshot(t, w.View())
+	for _, tc := range []struct {
+		version string
+		b       []byte
+	}{{"1", snapshot(t, w.View())}, {"2", stagedSnapshot(t, w)}} {
+		t.Run(tc.version, func(t *testing.T) { everyWrongByte(t, tc.b) })
+	}
+}
+
+// stagedSnapshot is the snapshot of a tree that was restored once, with another one half staged.
+func stagedSnapshot(t testing.TB, w *writer) []byte {
+	s := &stager{writer: w, env: benchEnv}
+	b := snapshot(t, s.View())
+	if s.stage(1, 0, b) != zk.OK || s.restore(1, uint64(len(b))) != zk.OK || s.stage(2, 0, b[:50]) != zk.OK {
+		t.Fatal(s.r.Code)
+	}
+	return snapshot(t, s.View())
+}
+
+func everyWrongByte(t *testing.T, b []byte) {
 	tr := tree.New(tree.Options{Seed: 1})
 	fresh := tr.Digest()
 	for i := range b {
@@ -212,6 +230,7 @@ func FuzzRestore(f *testing.F) {
 	w.do(tree.Op{Code: zk.OpDelete, Path: "/a/b", Version: -1})
 	f.Add(snapshot(f, w.View()))
 	f.Add(snapshot(f, tree.New(tree.Options{}).View()))
+	f.Add(stagedSnapshot(f, w))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		tr := tree.New(tree.Options{Seed: 1})
 		err := tr.RestoreAnyDigest(bytes.NewReader(b))
