@@ -20,7 +20,8 @@ import (
 //	/commands             the names of the commands (admin.commandURL)
 //	/commands/NAME        one of them, as JSON like ZooKeeper's AdminServer (server.admin.Commands)
 //
-// It changes nothing but counters. Two commands need an identity (admin_snapshot.go): they show what not every client may see.
+// It changes nothing but counters, with one exception: restore. Two commands need an identity (admin_snapshot.go): what they show, or change, is not for
+// every client.
 
 // AdminHandler serves the admin port.
 func (s *Server) AdminHandler() http.Handler {
@@ -119,7 +120,7 @@ func (s *Server) listCommands(w http.ResponseWriter, _ *http.Request) {
 // serveCommand answers as ZooKeeper does: an error is a field of the answer, and a status only where a command needs an identity.
 func (s *Server) serveCommand(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	c := &adminCall{request: r}
+	c := &adminCall{request: r, writer: w}
 	i := slices.IndexFunc(adminCommands, func(c adminCommand) bool { return slices.Contains(c.names, name) })
 	if i < 0 {
 		c.fail(0, "Unknown command: "+short(name))

@@ -16,12 +16,13 @@ import (
 	"gopherwood/zk"
 )
 
-// The commands of the admin port that need an identity: snapshot and restore (ZOOKEEPER-4570, 4571).
+// The commands of the admin port that need an identity: snapshot, and restore in admin_restore.go (ZOOKEEPER-4570, 4571).
 
 // adminCall is one request to a command that wants more than a place to put its answer.
 type adminCall struct {
 	object
 	request *http.Request
+	writer  http.ResponseWriter
 	status  int // 0: 200
 	err     any // text, nil for none
 
@@ -150,6 +151,7 @@ func (s *Server) adminSnapshot(c *adminCall) {
 		return
 	}
 	v := s.openView()
+	v.Unstage() // what somebody else restores just now is not of this state
 	size, err := v.WriteTo(io.Discard) // so that the reader knows whether it got all of it
 	if err != nil {
 		s.stats.snapErrors.Add(1)
@@ -183,16 +185,6 @@ func (s *Server) closeView(v *tree.View) {
 	v.Close()
 	s.treeMu.Unlock()
 	s.snapshotGate.leave()
-}
-
-// adminRestore refuses. A server that replaced its state by itself would differ from what its log says, and from the other members: ZooKeeper's command has to
-// be run on every server in turn, with nobody writing, and nothing checks that. What replaces a state here has to go through the log.
-func (s *Server) adminRestore(c *adminCall) {
-	if s.cfg.NoAdminRestore {
-		c.fail(http.StatusServiceUnavailable, "the command is switched off by admin.restore.enabled")
-		return
-	}
-	c.fail(http.StatusNotImplemented, "a running server does not take over a snapshot: its state comes from the log that all members share; nothing was changed")
 }
 
 // answer sends what a command has to say.

@@ -137,6 +137,16 @@ const (
 	// maxEcho bounds what an answer of the admin port repeats of its request.
 	maxEcho = 128
 
+	// stageBytes is how much of a snapshot that is restored goes into one command, and stagesInFlight how many such commands are under way: the
+	// origin stream has room for more than that, so that this server's clients go on writing.
+	stageBytes     = 256 << 10
+	stagesInFlight = 4
+
+	// restoreStall is how long a restore waits for a step: more of its snapshot to come, or a command to be applied. stageRetry is the pause while
+	// the replica takes no commands.
+	restoreStall = 30 * time.Second
+	stageRetry   = 10 * time.Millisecond
+
 	// askLoopTimeout is how long such an answer waits for what only the loop goroutine knows.
 	askLoopTimeout = 2 * time.Second
 

@@ -199,6 +199,10 @@ func (s *Server) Apply(c node.Command) any {
 	case tree.KindExpire, tree.KindCloseSession:
 		s.ended(cmd.Kind, res.Closed)
 		s.auditEnded(doomed, res.Closed)
+	case tree.KindRestore:
+		if res.Code == zk.OK {
+			s.replaced()
+		}
 	case tree.KindReap:
 		s.stats.reaped.Add(int64(len(res.Ops)))
 	}

@@ -105,6 +105,7 @@ type Server struct {
 	awayMu sync.Mutex // writers of awaySinceNs
 
 	snapshotGate adminGate
+	restoreGate  adminGate
 	observed     observing
 	slow         *slowLog    // constant
 	top          *topTalkers // constant; nil: off
@@ -129,7 +130,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Log, start: time.Now(), quit: make(chan struct{}),
-		tree: tree.New(tree.Options{Schemes: aclSchemes}), watches: watch.New(cfg.Watches),
+		tree: tree.New(treeOptions), watches: watch.New(cfg.Watches),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[int64]*conn), locals: make(map[int64]*localSession), perIP: make(map[netip.Addr]int),
 	}
 	s.noisy = newLimiter(s.log, s.now)

@@ -32,9 +32,12 @@ type stats struct {
 	lateHands                              atomic.Int64 // connections whose handshake took too long
 	snapErrors                             atomic.Int64 // of the admin port's snapshots
 	snapLimited                            atomic.Int64
+	restoreErrors                          atomic.Int64 // of the admin port's restores
+	restoreLimited                         atomic.Int64
 	eventBytes                             atomic.Int64
 	elections                              latency                                      // times without a leader
 	snapshots                              latency                                      // times to write a snapshot
+	restores                               latency                                      // times of restores over the admin port
 	syncs                                  latency                                      // times to write and sync a batch of the log
 	fired                                  [int(zk.EventNodeChildrenChanged) + 1]spread // connections told, by event type
 

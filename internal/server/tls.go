@@ -10,6 +10,7 @@ import (
 
 	"gopherwood/internal/certs"
 	"gopherwood/internal/sock"
+	"gopherwood/internal/tree"
 	"gopherwood/zk"
 )
 
@@ -20,6 +21,9 @@ import (
 // aclSchemes are the schemes that ACLs may have on every server of an ensemble, whatever its configuration: what a command does must not depend on
 // which of the servers has a certificate. Security decides which of them are taken at a server's edge.
 var aclSchemes = []string{schemeX509, schemeSASL}
+
+// treeOptions are those of the state.
+var treeOptions = tree.Options{Schemes: aclSchemes}
 
 // Mixed says whether a port with TLS takes connections without it as well.
 type Mixed bool
