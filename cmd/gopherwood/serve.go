@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
-	"net/http/pprof"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -33,12 +31,6 @@ const (
 
 // signalPause is how long after the first signal a second one is taken for the same.
 const signalPause = time.Second
-
-// adminTimeout bounds a request to the admin port; profiles take long.
-const adminTimeout = 2 * time.Minute
-
-// adminIdle is how long a connection to the admin port may be idle (admin.idleTimeout).
-const adminIdle = 30 * time.Second
 
 func newServeCmd() *cobra.Command {
 	var s settings
@@ -107,7 +99,7 @@ func (s *settings) serve(ctx context.Context) error {
 	if err != nil {
 		return usageError{err}
 	}
-	admin, err := s.startAdmin(srv, log)
+	admin, err := s.openAdmin(srv, log)
 	if err != nil {
 		return err
 	}
@@ -204,7 +196,7 @@ func (s *settings) announce(log *slog.Logger, clients *clientPorts, admin *admin
 	}
 	args := append([]any{"version", buildVersion().Version, "data", dir}, clients.describe()...)
 	for _, l := range admin.listeners {
-		args = append(args, "admin", "http://"+reachable(l.Addr()))
+		args = append(args, "admin", l.scheme+"://"+reachable(l.Addr()))
 	}
 	if self := s.self(); self != nil {
 		args = append(args, "members", s.numbers(), "peer", self.PeerAddr)
@@ -262,60 +254,4 @@ func (s *settings) peerAddr() string {
 		return self.PeerAddr
 	}
 	return ""
-}
-
-// adminPorts are the HTTP servers for people and monitors.
-type adminPorts struct {
-	http      *http.Server
-	listeners []net.Listener
-}
-
-func (a *adminPorts) close() {
-	if err := a.http.Close(); err != nil {
-		slog.Debug("closing the admin port", "error", err)
-	}
-}
-
-// startAdmin serves the admin port, and ZooKeeper's port for Prometheus if the file has one.
-func (s *settings) startAdmin(srv *server.Server, log *slog.Logger) (*adminPorts, error) {
-	mux := http.NewServeMux()
-	mux.Handle("/", srv.AdminHandler())
-	if s.pprof {
-		mux.HandleFunc("/debug/pprof/", pprof.Index)
-		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	}
-	a := &adminPorts{http: &http.Server{
-		Handler: mux, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, IdleTimeout: cmp.Or(time.Duration(s.file.AdminIdleMs)*time.Millisecond, adminIdle), MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}}
-	if s.adminPort != 0 {
-		l, err := listen("admin-port", "admin.serverPort", s.adminHost, s.adminPort)
-		switch {
-		case err == nil:
-			a.listeners = append(a.listeners, l)
-		case s.adminGiven:
-			return nil, err
-		default:
-			log.Warn("there is no admin port: "+err.Error(), "port", s.adminPort)
-		}
-	}
-	if f := s.file; f.MetricsPort != 0 && f.MetricsPort != s.adminPort {
-		l, err := listen("config", "metricsProvider.httpPort", f.MetricsAddress, f.MetricsPort)
-		if err != nil {
-			a.close()
-			return nil, err
-		}
-		a.listeners = append(a.listeners, l)
-	}
-	for _, l := range a.listeners {
-		go func() {
-			if err := a.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				log.Error("the admin port has failed", "error", err)
-			}
-		}()
-	}
-	return a, nil
 }

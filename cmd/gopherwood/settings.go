@@ -54,6 +54,7 @@ type settings struct {
 	logFormat  string
 	identities identities
 	tls        tlsFlags
+	admin      adminFlags
 
 	given   func(flag string) bool
 	file    *zoocfg.Config
@@ -90,6 +91,7 @@ func (s *settings) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.logFormat, "log-format", "text", "text or json")
 	s.identities.flags(f)
 	s.tls.flags(f)
+	s.admin.flags(f)
 	s.given = f.Changed
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	defaultAdmin = "http://127.0.0.1:8080"
+	defaultAdmin = "127.0.0.1:8080"
 	// maxTopBytes bounds what a server may answer.
 	maxTopBytes = 4 << 20
 )
@@ -29,6 +29,7 @@ type topFlags struct {
 	n       int
 	json    bool
 	timeout time.Duration
+	tls     shellTLS
 }
 
 func newTopCmd() *cobra.Command {
@@ -46,11 +47,12 @@ Exit codes: 0 done, 1 any other failure, 2 wrong usage, 8 cannot connect.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
 	fs := cmd.Flags()
-	fs.StringSliceVar(&f.admin, "admin", []string{defaultAdmin}, "admin ports of the servers, as http://host:port or host:port")
+	fs.StringSliceVar(&f.admin, "admin", []string{defaultAdmin}, "admin ports of the servers, as http://host:port, https://host:port or host:port")
 	fs.StringVar(&f.url, "command-url", "/commands", "path of the admin port's commands (admin.commandURL)")
 	fs.IntVarP(&f.n, "number", "n", 10, "how many of each list")
 	fs.BoolVar(&f.json, "json", false, "print JSON, one line for each server")
 	fs.DurationVar(&f.timeout, "timeout", defaultTimeout, "how long to wait for an answer")
+	f.tls.flags(fs)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	return cmd
 }
@@ -84,11 +86,17 @@ func (f *topFlags) run(ctx context.Context, out io.Writer) error {
 	if f.n < 1 {
 		return usagef("--number %d: give 1 or more", f.n)
 	}
+	config, err := f.tls.config()
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
+	defer client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	var failed error
 	for _, admin := range f.admin {
-		text, answer, err := f.ask(ctx, admin)
+		text, answer, err := f.ask(ctx, client, adminURL(admin, config != nil))
 		switch {
 		case err != nil:
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", admin, err))
@@ -105,11 +113,19 @@ func (f *topFlags) run(ctx context.Context, out io.Writer) error {
 	return failed
 }
 
-// ask gets one server's answer, also as compact JSON.
-func (f *topFlags) ask(ctx context.Context, admin string) ([]byte, *topAnswer, error) {
-	if !strings.Contains(admin, "://") {
-		admin = "http://" + admin
+// adminURL is the address of an admin port that may have been given without a scheme.
+func adminURL(admin string, secure bool) string {
+	switch {
+	case strings.Contains(admin, "://"):
+		return admin
+	case secure:
+		return "https://" + admin
 	}
+	return "http://" + admin
+}
+
+// ask gets one server's answer, also as compact JSON.
+func (f *topFlags) ask(ctx context.Context, client *http.Client, admin string) ([]byte, *topAnswer, error) {
 	u, err := url.Parse(admin)
 	if err != nil || u.Host == "" {
 		return nil, nil, usagef("--admin %q is not host:port", admin)
@@ -119,7 +135,7 @@ func (f *topFlags) ask(ctx context.Context, admin string) ([]byte, *topAnswer, e
 	if err != nil {
 		return nil, nil, usageError{err}
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, nil, err
 	}

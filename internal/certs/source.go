@@ -282,6 +282,11 @@ func (s *Source) Client(nc net.Conn, host string) *Conn {
 	return &Conn{tls.Client(nc, config), nc}
 }
 
+// ServerConfig is a configuration for those who accept by themselves. It follows the files.
+func (s *Source) ServerConfig() *tls.Config {
+	return &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.material.Load().server, nil }}
+}
+
 // ClientConfig is the present configuration for those who dial by themselves; they set ServerName. It does not follow the files.
 func (s *Source) ClientConfig() *tls.Config { return s.material.Load().client.Clone() }
 

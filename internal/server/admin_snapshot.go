@@ -130,6 +130,10 @@ func (s *Server) adminIdentities(r *http.Request, scheme, secret string) []zk.ID
 	switch scheme {
 	case schemeIP:
 		return ids
+	case schemeX509: // the certificate is the secret
+		if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+			return append(ids, s.certificateIdentities(r.TLS)...)
+		}
 	case schemeDigest:
 		if strings.Contains(secret, ":") && !s.cfg.Security.NoDigest {
 			return append(ids, s.digestIdentities(secret)...)
@@ -151,7 +155,7 @@ func (s *Server) adminSnapshot(c *adminCall) {
 		return
 	}
 	v := s.openView()
-	v.Unstage() // what somebody else restores just now is not of this state
+	v.Unstage()                        // what somebody else restores just now is not of this state
 	size, err := v.WriteTo(io.Discard) // so that the reader knows whether it got all of it
 	if err != nil {
 		s.stats.snapErrors.Add(1)

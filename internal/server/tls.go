@@ -100,19 +100,24 @@ func (c *conn) identify(state *tls.ConnectionState) error {
 	if len(state.PeerCertificates) == 0 {
 		return nil
 	}
-	name := certs.Subject(state.PeerCertificates[0])
-	if name == c.srv.cfg.X509SuperUser && name != "" {
-		c.x509 = append(c.x509, zk.ID{Scheme: schemeSuper, ID: name})
-	}
-	c.x509 = append(c.x509, zk.ID{Scheme: schemeX509, ID: name})
+	c.x509 = append(c.x509, c.srv.certificateIdentities(state)...)
 	if identityBytes(c.x509) > maxIdentityBytes {
 		return errTooManyIdentities
 	}
 	c.mu.Lock()
 	c.auth = append(c.auth[:1:1], c.x509...)
 	c.mu.Unlock()
-	c.srv.log.Debug("a client has shown a certificate", "client", c, "subject", name)
+	c.srv.log.Debug("a client has shown a certificate", "client", c, "subject", c.x509[len(c.x509)-1].ID)
 	return nil
+}
+
+// certificateIdentities is what the certificate of a client proves, the super user first.
+func (s *Server) certificateIdentities(state *tls.ConnectionState) (ids []zk.ID) {
+	name := certs.Subject(state.PeerCertificates[0])
+	if name == s.cfg.X509SuperUser && name != "" {
+		ids = append(ids, zk.ID{Scheme: schemeSuper, ID: name})
+	}
+	return append(ids, zk.ID{Scheme: schemeX509, ID: name})
 }
 
 // beginning is an error that shows what a connection began with.

@@ -113,9 +113,6 @@ var keys = map[string]setter{
 	"largeRequestMaxBytes":                      number(1, math.MaxInt32, "of bytes", func(c *Config, n int64) { c.Throttle.LargeMaxBytes = int(n) }),
 	"largeRequestThreshold":                     number(-1, math.MaxInt32, "of bytes, -1 for none", func(c *Config, n int64) { c.Throttle.LargeThreshold = int(max(n, 0)) }),
 
-	"admin.forceHttps":       refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
-	"admin.needClientAuth":   refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
-	"admin.portUnification":  refusedIf("true", "asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port"),
 	"quorum.auth.enableSasl": refusedIf("true", "asks for SASL between servers, which they do not have; remove it"),
 }
 

@@ -19,6 +19,11 @@ type Secure struct {
 	QuorumUnified bool // portUnification: members take connections without TLS as well, and with it also while sslQuorum is off
 	QuorumTLS     certs.Options
 	AnyMemberName bool // ssl.quorum.clientHostnameVerification=false
+
+	// The admin port has the members' material.
+	AdminTLS        bool // admin.forceHttps: it takes TLS
+	AdminUnified    bool // admin.portUnification: it takes TLS and plain HTTP
+	AdminClientAuth bool // admin.needClientAuth: who comes with TLS has to show a certificate
 }
 
 // secureKeys are the settings of TLS.
@@ -49,6 +54,9 @@ func secureSetters() map[string]setter {
 		"sslQuorum":                boolean(func(c *Config, on bool) { c.Secure.Quorum = on }),
 		"portUnification":          boolean(func(c *Config, on bool) { c.Secure.QuorumUnified = on }),
 		"sslQuorumReloadCertFiles": boolean(func(c *Config, on bool) { c.Secure.QuorumTLS.Fixed = !on }),
+		"admin.forceHttps":         boolean(func(c *Config, on bool) { c.Secure.AdminTLS = on }),
+		"admin.portUnification":    boolean(func(c *Config, on bool) { c.Secure.AdminUnified = on }),
+		"admin.needClientAuth":     boolean(func(c *Config, on bool) { c.Secure.AdminClientAuth = on }),
 		"ssl.clientHostnameVerification": boolean(func(c *Config, on bool) {
 			c.Secure.TLS.CheckClientName = on
 		}),

@@ -115,11 +115,14 @@ ssl.quorum.keyStore.location=/q.pem
 ssl.quorum.trustStore.location=/qt.pem
 ssl.quorum.clientHostnameVerification=false
 ssl.quorum.allowReverseDnsLookup=true
+admin.forceHttps=true
+admin.portUnification=true
+admin.needClientAuth=true
 `, Config{Secure: Secure{Port: 2281, Address: "127.0.0.1", Unified: true, SuperUser: "CN=root", MaxHandshakes: 250,
 			TLS: certs.Options{Key: certs.Store{File: "/k.p12", Password: "secret", Type: "PKCS12"}, Trust: certs.Store{File: "/t.pem", PasswordFile: "/pw"},
 				ClientAuth: certs.ClientAuthWant, Versions: certs.Versions{Min: tls.VersionTLS13, Max: tls.VersionTLS13}, AnyServerName: true, CheckClientName: true,
 				Fixed: true},
-			Quorum: true, QuorumUnified: true, AnyMemberName: true,
+			Quorum: true, QuorumUnified: true, AnyMemberName: true, AdminTLS: true, AdminUnified: true, AdminClientAuth: true,
 			QuorumTLS: certs.Options{Key: certs.Store{File: "/q.pem"}, Trust: certs.Store{File: "/qt.pem"}, ReverseDNS: true}}}},
 		{"an empty whitelist, default timeouts", "4lw.commands.whitelist=\nminSessionTimeout=-1", Config{Whitelist: []string{}}},
 	} {
@@ -159,7 +162,7 @@ func TestMistakes(t *testing.T) {
 		"quorum.auth.enableSasl=true":                    ":1: quorum.auth.enableSasl=true asks for SASL between servers, which they do not have; remove it",
 		"admin.commandURL=commands":                      ":1: admin.commandURL=commands is not a path for the admin port's commands; give one such as /commands",
 		"admin.commandURL=/":                             ":1: admin.commandURL=/ is not a path for the admin port's commands; give one such as /commands",
-		"admin.forceHttps=true":                          ":1: admin.forceHttps=true asks for TLS on the admin port, which it does not have yet; remove it, and let only trusted machines reach the port",
+		"admin.forceHttps=yes":                           ":1: admin.forceHttps=yes is neither true nor false; give one of them",
 		"admin.enableServer=yes":                         ":1: admin.enableServer=yes is neither true nor false; give one of them",
 		"minSessionTimeout=9000\nmaxSessionTimeout=8000": ": minSessionTimeout=9000 is above maxSessionTimeout=8000; lower the first or raise the second",
 		"group.1=1:2":                                    ":1: group.1 asks for a hierarchical quorum, which there is none of here; remove all group and weight lines",
