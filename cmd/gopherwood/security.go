@@ -93,7 +93,7 @@ func (i *identities) takeJVM(lookup func(string) string) {
 func (s *settings) security(log *slog.Logger) (server.Security, error) {
 	f := &s.file.Security
 	c := server.Security{SASLInACLs: f.SASLProvider, SuperUsers: f.SuperUsers, KeepFailedSASL: f.KeepFailedSASL, DigestAlgorithm: f.DigestAlg, NoDigest: f.NoDigest,
-		SkipACL: f.SkipACL}
+		SkipACL: f.SkipACL, AnySASLUser: f.AnySASLUser}
 	switch {
 	case f.RequireSASL:
 		c.Enforce = []string{"sasl"}
@@ -151,7 +151,7 @@ func (i *identities) mechanisms(s *settings, log *slog.Logger) ([]sasl.Mechanism
 	case (i.keytab == "") != (i.principal == ""):
 		return nil, errors.New("--krb5-keytab and --krb5-principal need each other")
 	case i.keytab != "":
-		a, err := krb5.Load(i.keytab, i.principal, sasl.Names{RemoveHost: f.RemoveHost, RemoveRealm: f.RemoveRealm})
+		a, err := krb5.Load(i.keytab, i.principal, sasl.Names{RemoveHost: f.RemoveHost, RemoveRealm: f.RemoveRealm, Rules: f.NameRules})
 		if err != nil {
 			return nil, fmt.Errorf("--krb5-keytab, --krb5-principal (keyTab, principal): %w", err)
 		}

@@ -112,7 +112,7 @@ func TestBadSecurity(t *testing.T) {
 		"no principal":         {[]string{"--krb5-keytab", "x"}, "need each other"},
 		"no keytab":            {[]string{"--krb5-keytab", secretFile(t, "sesame"), "--krb5-principal", "zookeeper/h@R"}, "it is no keytab"},
 		"enforced nothing":     {[]string{"--config", zooCfg(t, "enforce.auth.enabled=true", "")}, "needs enforce.auth.schemes"},
-		"rules":                {[]string{"--config", zooCfg(t, "security.auth_to_local=RULE:[1:$1]", "")}, "has rules for names"},
+		"rules":                {[]string{"--config", zooCfg(t, "security.auth_to_local=RULE:[3:$1]", "")}, "cannot be applied: RULE:[3:$1]: \"3\" is not how many parts"},
 		"skipACL":              {[]string{"--config", zooCfg(t, "skipACL=maybe", "")}, "neither yes nor no"},
 	} {
 		t.Run(name, func(t *testing.T) {

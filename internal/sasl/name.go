@@ -6,21 +6,31 @@ import "strings"
 type Names struct {
 	RemoveHost  bool   // kerberos.removeHostFromPrincipal
 	RemoveRealm bool   // kerberos.removeRealmFromPrincipal
-	Realm       string // the realm whose principals are shortened; those of others keep their whole name
+	Realm       string // the server's own
+	Rules       Rules  // security.auth_to_local
 }
 
-// Of is the name of a user or a principal. A name without a realm stays as it is. So does one of another realm: shortened, it would be somebody else's.
+// Of is the name of a user or a principal: what the rules call it, with its host and its realm unless they are to be removed. A name without a realm stays as it is.
+// So does one that no rule is about, as those of other realms by default: shortened, it would be somebody else's.
 func (n Names) Of(principal string) string {
 	rest, realm, ok := strings.Cut(principal, "@")
-	if !ok || realm != n.Realm {
+	first, host, hasHost := strings.Cut(rest, "/")
+	if !ok || strings.ContainsAny(realm, "/@") || strings.Contains(host, "/") {
 		return principal
 	}
-	first, host, hasHost := strings.Cut(rest, "/")
+	params := []string{realm, first}
+	if hasHost {
+		params = append(params, host)
+	}
+	name, ok := n.Rules.shorten(params, n.Realm)
+	if !ok {
+		return principal
+	}
 	if hasHost && !n.RemoveHost {
-		first += "/" + host
+		name += "/" + host
 	}
 	if !n.RemoveRealm {
-		first += "@" + realm
+		name += "@" + realm
 	}
-	return first
+	return name
 }

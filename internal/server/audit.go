@@ -79,6 +79,9 @@ var modeNames = [...]string{zk.ModePersistent: "persistent", zk.ModeEphemeral: "
 func auditUsers(ids []zk.ID) string {
 	var all []string
 	for _, id := range ids {
+		if id.Scheme == schemeAnySASL {
+			continue // says nothing about who it is
+		}
 		if user := userOf(id); strings.TrimSpace(user) != "" {
 			all = append(all, user)
 		}

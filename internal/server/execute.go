@@ -158,6 +158,9 @@ func (c *conn) multiRead(b []byte, d *wire.Decoder, auth []zk.ID) ([]byte, zk.Co
 func appendWhoAmI(b []byte, auth []zk.ID) []byte {
 	r := wire.WhoAmIResponse{ClientInfo: make([]wire.ClientInfo, 0, len(auth))}
 	for _, id := range auth {
+		if id.Scheme == schemeAnySASL {
+			continue // says nothing about who it is
+		}
 		r.ClientInfo = append(r.ClientInfo, wire.ClientInfo{AuthScheme: id.Scheme, User: userOf(id)})
 	}
 	return r.Append(b)

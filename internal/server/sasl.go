@@ -30,6 +30,9 @@ func (r *run) sasl(h *wire.RequestHeader, body []byte) error {
 	answer, user, err := c.sasl.Step(req.Token)
 	if err == nil && user != "" {
 		ids := []zk.ID{{Scheme: schemeSASL, ID: user}}
+		if security.AnySASLUser != "" {
+			ids = append(ids, zk.ID{Scheme: schemeAnySASL, ID: security.AnySASLUser})
+		}
 		if slices.Contains(security.SuperUsers, user) {
 			ids = append(ids, zk.ID{Scheme: schemeSuper})
 		}

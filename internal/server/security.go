@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gopherwood/internal/sasl"
+	"gopherwood/internal/tree"
 	"gopherwood/internal/wire"
 	"gopherwood/zk"
 )
@@ -25,6 +26,8 @@ type Security struct {
 	// Enforce are the schemes one of which a connection must have an identity of before it may do anything (enforce.auth.schemes,
 	// sessionRequireClientSASLAuth); none: nobody has to prove anything.
 	Enforce []string
+	// AnySASLUser is a name in ACL entries of the scheme sasl that stands for every SASL user (letAnySaslUserDoX); "": none does.
+	AnySASLUser string
 	// KeepFailedSASL leaves a connection open whose client failed to authenticate itself by SASL (allowSaslFailedClients). It does not count with
 	// sasl in Enforce.
 	KeepFailedSASL bool
@@ -39,6 +42,8 @@ type Security struct {
 
 const (
 	schemeSASL = "sasl"
+	// schemeAnySASL is the scheme of what AnySASLUser gives a SASL user in commands: entries of sasl are matched by it, but "auth" does not stand for it.
+	schemeAnySASL = tree.SchemeAnySASL
 
 	// schemeOff takes the place of a scheme that this server does not have, in an ACL on its way into a command: no tree has it, so the
 	// write is refused with INVALIDACL, in its turn.

@@ -331,3 +331,46 @@ func TestNoPasswordInTheLog(t *testing.T) {
 		t.Errorf("a password is in the log: %s", b.String())
 	}
 }
+
+// TestAnySASLUser: an entry of that name lets every SASL user in, and nobody else; "auth" does not stand for it, and whoami does not show it. (letAnySaslUserDoX)
+func TestAnySASLUser(t *testing.T) {
+	e := secured(t, 2, func(c *Config) {
+		if c.ID == 1 { // the other server has no such setting
+			c.Security.AnySASLUser = "anyone"
+		}
+	})
+	bob, alice, elsewhere, nobody := e.saslClient(0, "bob"), e.saslClient(0, "alice"), e.saslClient(1, "alice"), e.client(0)
+	read := saslACL("anyone")
+	read.Perms = zk.PermRead
+	for path, acl := range map[string][]zk.ACL{"/read": {saslACL("bob"), read}, "/all": {saslACL("anyone")}, "/auth": {{Perms: zk.PermAll, ID: zk.ID{Scheme: "auth"}}}} {
+		if code := bob.createWith(path, acl...); code != zk.OK {
+			t.Fatal(path, code)
+		}
+	}
+	if got := alice.whoAmI(); got != "ip:127.0.0.1 sasl:alice" {
+		t.Errorf("alice is %s", got)
+	}
+	for _, tc := range []struct {
+		who               string
+		c                 *rawClient
+		read, write       zk.Code // of /read
+		readAll, writeAll zk.Code
+		auth              zk.Code
+	}{
+		{"bob", bob, zk.OK, zk.OK, zk.OK, zk.OK, zk.OK},
+		{"alice", alice, zk.OK, zk.ErrNoAuth, zk.OK, zk.OK, zk.ErrNoAuth},
+		{"alice elsewhere", elsewhere, zk.ErrNoAuth, zk.ErrNoAuth, zk.ErrNoAuth, zk.ErrNoAuth, zk.ErrNoAuth},
+		{"nobody", nobody, zk.ErrNoAuth, zk.ErrNoAuth, zk.ErrNoAuth, zk.ErrNoAuth, zk.ErrNoAuth},
+	} {
+		tc.c.must(zk.OpSync, &wire.SyncRequest{Path: "/"})
+		get := func(path string) zk.Code { _, _, code := tc.c.get(path, false); return code }
+		set := func(path string) zk.Code { h, _ := tc.c.call(zk.OpSetData, setReq(path, "x")); return h.Err }
+		if r, w, ra, wa, a := get("/read"), set("/read"), get("/all"), set("/all"), get("/auth"); r != tc.read || w != tc.write || ra != tc.readAll || wa != tc.writeAll || a != tc.auth {
+			t.Errorf("%s: /read %v %v, /all %v %v, /auth %v; want %+v", tc.who, r, w, ra, wa, a, tc)
+		}
+	}
+	e.quiet()
+	if e.members[0].server.tree.Digest() != e.members[1].server.tree.Digest() {
+		t.Error("the servers differ")
+	}
+}

@@ -21,6 +21,10 @@ const (
 	schemeX509   = "x509"
 	schemeSASL   = "sasl"
 	schemeSuper  = "super"
+
+	// SchemeAnySASL is that of an identity that entries of the scheme sasl are matched by, while "auth" does not stand for it, so that nobody gives a node to all
+	// SASL users who means to give it to one: what ZooKeeper's letAnySaslUserDoX does in the server that has it, and the tree must do on all of them alike.
+	SchemeAnySASL = "sasl-any"
 )
 
 // openID is the id of the open ACL, which is always there.
@@ -211,6 +215,9 @@ func (t *Tree) allowed(acl uint32, perm zk.Perms, auth []zk.ID) bool {
 		}
 		for j := range auth {
 			if auth[j].Scheme == a.ID.Scheme && matches(a.ID.Scheme, auth[j].ID, a.ID.ID) {
+				return true
+			}
+			if auth[j].Scheme == SchemeAnySASL && a.ID.Scheme == schemeSASL && auth[j].ID == a.ID.ID {
 				return true
 			}
 		}

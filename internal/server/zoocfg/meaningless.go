@@ -91,7 +91,6 @@ var meaningless = map[string]string{
 	"leaderServes":                                          "serving clients costs the leader little: reads do not pass through the loop that orders writes",
 	"learner.asyncSending":                                  whyLearner,
 	"learner.closeSocketAsync":                              whyLearner,
-	"letAnySaslUserDoX":                                     "an ACL that any SASL user passes is not offered: what a command does must not depend on one server's settings",
 	"maxBatchSize":                                          whyFlush,
 	"maxConcurrentDiffSyncs":                                whyLearner,
 	"maxConcurrentSnapSyncs":                                whyLearner,

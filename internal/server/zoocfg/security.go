@@ -3,26 +3,30 @@ package zoocfg
 import (
 	"slices"
 	"strings"
+
+	"gopherwood/internal/sasl"
 )
 
 // Security is what a file says of clients' identities.
 type Security struct {
-	JAASFile       string   // java.security.auth.login.config; "" none
-	LoginSection   string   // sasl.serverconfig: the section of the JAAS file; "" is Server
-	SASLProvider   bool     // an authProvider.* line names ZooKeeper's class for SASL
-	RequireSASL    bool     // sessionRequireClientSASLAuth
-	Enforce        bool     // enforce.auth.enabled
-	EnforceSchemes []string // enforce.auth.schemes
-	KeepFailedSASL bool     // allowSaslFailedClients
-	SuperUsers     []string // superUser, superUser.*
-	SuperPassword  string   // SASLAuthenticationProvider.superPassword
-	DigestAlg      string   // DigestAuthenticationProvider.digestAlg; "" is SHA1
-	NoDigest       bool     // DigestAuthenticationProvider.enabled=false
-	SkipACL        bool     // skipACL=yes
-	RemoveHost     bool     // kerberos.removeHostFromPrincipal
-	RemoveRealm    bool     // kerberos.removeRealmFromPrincipal
-	FIPS           bool     // fips-mode=true: no DIGEST-MD5
-	Audit          bool     // audit.enable
+	JAASFile       string     // java.security.auth.login.config; "" none
+	LoginSection   string     // sasl.serverconfig: the section of the JAAS file; "" is Server
+	SASLProvider   bool       // an authProvider.* line names ZooKeeper's class for SASL
+	RequireSASL    bool       // sessionRequireClientSASLAuth
+	Enforce        bool       // enforce.auth.enabled
+	EnforceSchemes []string   // enforce.auth.schemes
+	KeepFailedSASL bool       // allowSaslFailedClients
+	SuperUsers     []string   // superUser, superUser.*
+	SuperPassword  string     // SASLAuthenticationProvider.superPassword
+	DigestAlg      string     // DigestAuthenticationProvider.digestAlg; "" is SHA1
+	NoDigest       bool       // DigestAuthenticationProvider.enabled=false
+	SkipACL        bool       // skipACL=yes
+	RemoveHost     bool       // kerberos.removeHostFromPrincipal
+	RemoveRealm    bool       // kerberos.removeRealmFromPrincipal
+	NameRules      sasl.Rules // security.auth_to_local
+	AnySASLUser    string     // letAnySaslUserDoX; "" none
+	FIPS           bool       // fips-mode=true: no DIGEST-MD5
+	Audit          bool       // audit.enable
 }
 
 // securityKeys are settings of Security.
@@ -37,6 +41,7 @@ var securityKeys = map[string]setter{
 	"DigestAuthenticationProvider.enabled":     boolean(func(c *Config, on bool) { c.Security.NoDigest = !on }),
 	"kerberos.removeHostFromPrincipal":         boolean(func(c *Config, on bool) { c.Security.RemoveHost = on }),
 	"kerberos.removeRealmFromPrincipal":        boolean(func(c *Config, on bool) { c.Security.RemoveRealm = on }),
+	"letAnySaslUserDoX":                        text(func(c *Config) *string { return &c.Security.AnySASLUser }),
 	"audit.enable":                             boolean(func(c *Config, on bool) { c.Security.Audit = on }),
 	"fips-mode":                                boolean(func(c *Config, on bool) { c.Security.FIPS = on }),
 	"skipACL": func(c *Config, v string) string {
@@ -55,11 +60,12 @@ var securityKeys = map[string]setter{
 		}
 		return ""
 	},
-	"security.auth_to_local": func(_ *Config, v string) string {
-		if v != "DEFAULT" {
-			return "has rules for names, which this server does not apply; remove it, and use kerberos.removeHostFromPrincipal and " +
-				"kerberos.removeRealmFromPrincipal"
+	"security.auth_to_local": func(c *Config, v string) string {
+		rules, err := sasl.ParseRules(v)
+		if err != nil {
+			return "cannot be applied: " + err.Error()
 		}
+		c.Security.NameRules = rules
 		return ""
 	},
 }
