@@ -149,7 +149,7 @@ func TestConfigNode(t *testing.T) {
 	e.members[0].server.Housekeep(0)
 	e.quiet()
 	e.tick(600)
-	if got := config(); got != "" {
+	if got := config(); got != noConfig {
 		t.Errorf("written before all were heard:\n%s", got)
 	}
 	e.members[1].server.Housekeep(0)

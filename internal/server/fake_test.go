@@ -11,7 +11,9 @@ import (
 
 	"gopherwood/internal/node"
 	"gopherwood/internal/peer"
+	"gopherwood/internal/tree"
 	"gopherwood/replica"
+	"gopherwood/zk"
 )
 
 // ensemble stands in for the replicas of some servers: one log in memory, applied by every server in the same order. Either it
@@ -53,6 +55,9 @@ type member struct {
 
 const testTerm = 7
 
+// noConfig is what newEnsemble leaves in /zookeeper/config.
+const noConfig = "version=0"
+
 var overTLS = flag.Bool("tls", false, "every test that dials does it with TLS")
 
 // newEnsemble makes n servers, the first of which leads. change may change a server's Config.
@@ -75,6 +80,9 @@ func newEnsemble(t testing.TB, n int, change func(*Config)) *ensemble {
 		}
 		m := &member{ensemble: e, id: cfg.ID, server: s}
 		e.members = append(e.members, m)
+		if n > 1 { // something stands in /zookeeper/config, so that they serve without the leader's Tick
+			s.tree.Apply(tree.Env{}, &tree.Command{Kind: tree.KindConfig, Ops: []tree.Op{{Code: zk.OpSetData, Data: []byte(noConfig)}}}, &s.loop.res)
+		}
 		s.Attach(m)
 	}
 	if *overTLS {

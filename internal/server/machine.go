@@ -26,6 +26,8 @@ type loopState struct {
 
 	entry entryStages
 
+	lacksConfig bool // this server serves once /zookeeper/config is written
+
 	epoch time.Time
 	nowNs int64 // Server.now at the first Done of the batch; 0 before it
 
@@ -199,6 +201,11 @@ func (s *Server) Apply(c node.Command) any {
 	case tree.KindExpire, tree.KindCloseSession:
 		s.ended(cmd.Kind, res.Closed)
 		s.auditEnded(doomed, res.Closed)
+	case tree.KindConfig:
+		if s.loop.lacksConfig {
+			s.loop.lacksConfig = false
+			s.hasCaughtUp()
+		}
 	case tree.KindRestore:
 		if res.Code == zk.OK {
 			s.replaced()

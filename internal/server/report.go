@@ -47,6 +47,7 @@ func (s *Server) Message(from uint64, data []byte) {
 		}
 		if len(s.lead.addrs) < maxMembers || s.lead.addrs[id] != "" {
 			s.lead.addrs[id] = string(data)
+			s.lead.configMs = s.lead.nowMs // look at once
 		}
 	}
 }

@@ -233,12 +233,25 @@ type catchingUp Server
 func (c *catchingUp) Done(_ any, err error) {
 	s := (*Server)(c)
 	switch {
+	case err == nil && s.lacksConfig():
+		s.loop.lacksConfig = true
 	case err == nil:
-		s.caughtUp.Store(true)
-		s.noteServing()
+		s.hasCaughtUp()
 	case !errors.Is(err, replica.ErrClosed):
 		s.rep.Barrier(c)
 	}
+}
+
+func (s *Server) hasCaughtUp() {
+	s.caughtUp.Store(true)
+	s.noteServing()
+}
+
+// lacksConfig says whether nobody has written /zookeeper/config yet. In a new ensemble that is so for a moment, in which clients would read an empty
+// one, while ZooKeeper's always have it. The leader writes it in any case after configWaitMs.
+func (s *Server) lacksConfig() bool {
+	data, _, _ := s.tree.Get(configPath, superAuth)
+	return len(s.cfg.Members) > 1 && len(data) == 0
 }
 
 // Serve accepts clients on l, which becomes the server's, until Close. It may be called for several listeners. The error

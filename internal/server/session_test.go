@@ -3,10 +3,12 @@ package server
 import (
 	"bytes"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"gopherwood/internal/node"
+	"gopherwood/internal/tree"
 	"gopherwood/internal/wire"
 	"gopherwood/zk"
 )
@@ -291,6 +293,40 @@ func TestServesOnceCaughtUp(t *testing.T) {
 	e.syncs[1].w.Done(nil, nil)
 	if !s.IsReady() {
 		t.Error("not ready though it has caught up")
+	}
+}
+
+// TestServesOnceConfigIsWritten: the servers of a new ensemble take clients when there is something in /zookeeper/config.
+func TestServesOnceConfigIsWritten(t *testing.T) {
+	e := newEnsemble(t, 2, func(c *Config) { c.ClientAddr = "host" + string(rune('0'+c.ID)) + ":2181" })
+	var fresh bytes.Buffer
+	if _, err := tree.New(treeOptions).View().WriteTo(&fresh); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range e.members {
+		e.do(func() {
+			if err := m.server.Restore(bytes.NewReader(fresh.Bytes())); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	e.quiet()
+	for i, m := range e.members {
+		if m.server.IsReady() {
+			t.Errorf("server %d is ready, and /zookeeper/config is empty", i+1)
+		}
+		m.server.Housekeep(0)
+	}
+	e.quiet()
+	e.tick(600)
+	e.quiet()
+	for i, m := range e.members {
+		if !m.server.IsReady() {
+			t.Errorf("server %d is not ready", i+1)
+		}
+	}
+	if data, _, _ := e.client(0).get(configPath, false); !strings.Contains(data, "host2:2181") {
+		t.Errorf("config %q", data)
 	}
 }
 
