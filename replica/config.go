@@ -68,6 +68,9 @@ type Config struct {
 	Listen string
 	// Listener, if not nil, is used in Listen's place and becomes the replica's to close.
 	Listener net.Listener
+
+	// ownPort: Listen has the port that the others know, and so goes with it when a reconfiguration changes that.
+	ownPort bool
 	// TLS protects the connections between members; nil: they are plain.
 	TLS *peer.TLS
 	// Tick is the step of logical time. Default 20 ms: an election timeout of 1 to 2 s, heartbeats every 100 ms.
@@ -108,9 +111,11 @@ func (c *Config) validate() error {
 	if c.Tick < 0 || c.SnapshotBytes < 0 {
 		return fmt.Errorf("replica: Tick %v and SnapshotBytes %d must not be negative", c.Tick, c.SnapshotBytes)
 	}
+	own := c.Peers[c.ServerID]
 	if c.Listen == "" {
-		c.Listen = c.Peers[c.ServerID]
+		c.Listen = own
 	}
+	c.ownPort = c.Listener == nil && portOf(c.Listen) == portOf(own)
 	if c.Tick == 0 {
 		c.Tick = defaultTick
 	}

@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"maps"
+	"net"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 type book struct {
 	members   map[uint16]string
 	strangers map[uint16]string
+	deafOn    string // the port of this server's that cannot be had
 }
 
 // peers are all addresses that are known.
@@ -95,6 +97,38 @@ func (r *Replica) membersChanged(members []peer.Member) {
 	if r.transport != nil {
 		r.transport.SetPeers(r.peers())
 	}
+	r.followPort()
+}
+
+// followPort listens on the port that the ensemble has for this server, if a reconfiguration has changed it. Until that succeeds the others can't
+// connect, and so it is tried again.
+func (r *Replica) followPort() {
+	port := portOf(r.book.members[r.cfg.ServerID])
+	if r.transport == nil || !r.cfg.ownPort || port == "" || port == r.listening {
+		return
+	}
+	host, _, err := net.SplitHostPort(r.cfg.Listen)
+	if err == nil {
+		err = r.transport.Relisten(net.JoinHostPort(host, port))
+	}
+	if err != nil {
+		if r.book.deafOn != port { // told once
+			r.book.deafOn = port
+			r.log.Error("the port for the other servers was changed by a reconfig, and cannot be had; free it, or change it back", "port", port, "error", err)
+		}
+		return
+	}
+	r.log.Info("the port for the other servers was changed by a reconfig", "from", r.listening, "to", port)
+	r.listening, r.book.deafOn = port, ""
+}
+
+// portOf is the port of host:port; "" of anything else.
+func portOf(addr string) string {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ""
+	}
+	return port
 }
 
 // askToJoin asks everybody to be let in: when this server is no member, and now and then when it has been without a leader for long, for it may have

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 )
 
 // newcomer starts one more server, which knows the others and itself; they do not know it.
@@ -151,4 +152,50 @@ func TestListsThatDifferFormNoEnsemble(t *testing.T) {
 		s.wantSum(3, 1)
 	}
 	four.waitRole("learner")
+}
+
+// TestPortChange: a member that gets another port for the others listens there and no more on the old one, as soon as the port can be had, and also after a restart
+// with a configuration that says the old one.
+func TestPortChange(t *testing.T) {
+	servers := ensemble(t, 3)
+	servers[0].add(1)
+	s := servers[2]
+	old := s.peers[s.id]
+	blocker, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := voting(1, 2, 3)
+	target[2].PeerAddr = blocker.Addr().String()
+	reconfigure(t, servers, target)
+	servers[0].add(10)
+	if err := blocker.Close(); err != nil {
+		t.Fatal(err)
+	}
+	waitMoved(t, old, target[2].PeerAddr)
+	s.add(100)
+	if err := s.r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	s.add(1000)
+	s.wantSum(1111, 4)
+	waitMoved(t, old, target[2].PeerAddr)
+}
+
+// waitMoved waits until a port is closed and another one open.
+func waitMoved(t *testing.T, from, to string) {
+	t.Helper()
+	accepts := func(addr string) bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}
+	for ctx := within(t); accepts(from) || !accepts(to); time.Sleep(10 * time.Millisecond) {
+		if ctx.Err() != nil {
+			t.Fatalf("%s accepts: %v, %s: %v", from, accepts(from), to, accepts(to))
+		}
+	}
 }

@@ -46,13 +46,14 @@ type Replica struct {
 	transport *peer.Transport // nil when alone
 
 	// Owned by the loop goroutine.
-	node    *node.Node
-	raftlog *raftlog.Log
-	tick    uint64
-	up      map[uint64]bool // raft ids whose messages arrive; told to the node when there is one
-	early   []Waiter        // barriers from before there was a node
-	book    book
-	timing  timing
+	node      *node.Node
+	raftlog   *raftlog.Log
+	tick      uint64
+	up        map[uint64]bool // raft ids whose messages arrive; told to the node when there is one
+	early     []Waiter        // barriers from before there was a node
+	book      book
+	listening string // port for members
+	timing    timing
 	// leaderTick is the last tick at which a leader was known, as far as askToJoin has looked.
 	leaderTick uint64
 }
@@ -142,6 +143,7 @@ func (r *Replica) open() error {
 	if err != nil {
 		return fmt.Errorf("replica: listen for members: %w", err)
 	}
+	r.listening = portOf(r.cfg.Listen)
 	r.transport.SetPeers(r.cfg.Peers)
 	return nil
 }
@@ -306,6 +308,7 @@ func (r *Replica) everyTick() {
 	})
 	if r.tick%uint64(joinEvery/r.cfg.Tick+1) == 0 {
 		r.askToJoin()
+		r.followPort()
 	}
 }
 

@@ -54,6 +54,16 @@ func fetch(t *testing.T, c *http.Client, url, auth string) (status, serial strin
 	return fmt.Sprint(resp.StatusCode), serial
 }
 
+// stopAtEnd waits for a server before its directory is removed.
+func stopAtEnd(t *testing.T, r *running) {
+	t.Cleanup(func() {
+		r.cancel()
+		if err := <-r.done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestAdminTLS: HTTPS on the admin port by flags and by ZooKeeper's settings, with and without HTTP beside it, with certificates that have to be shown, which
 // prove an identity, and with files that change.
 func TestAdminTLS(t *testing.T) {
@@ -93,7 +103,7 @@ func TestAdminTLS(t *testing.T) {
 				text := strings.NewReplacer("OWN", in("own.pem"), "CA", in("ca.crt")).Replace(tc.file) + "\nadmin.rateLimiterIntervalInMS=1"
 				args = append(args, "--config", zooCfg(t, text, ""))
 			}
-			launch(t, args...)
+			stopAtEnd(t, launch(t, args...))
 			awaitMode(t, "127.0.0.1:"+client)
 			secure, plain := "https://127.0.0.1:"+admin, "http://127.0.0.1:"+admin
 			for _, ask := range []struct {
@@ -123,8 +133,8 @@ func TestAdminTLSReload(t *testing.T) {
 	}
 	issue()
 	client, admin := unusedPort(t), unusedPort(t)
-	launch(t, "serve", "--log-level", "error", "--client-address", "127.0.0.1", "--client-port", client, "--data-dir", t.TempDir(), "--admin-address", "127.0.0.1",
-		"--admin-port", admin, "--admin-tls-cert", filepath.Join(dir, "own.crt"), "--admin-tls-key", filepath.Join(dir, "own.key"))
+	stopAtEnd(t, launch(t, "serve", "--log-level", "error", "--client-address", "127.0.0.1", "--client-port", client, "--data-dir", t.TempDir(), "--admin-address", "127.0.0.1",
+		"--admin-port", admin, "--admin-tls-cert", filepath.Join(dir, "own.crt"), "--admin-tls-key", filepath.Join(dir, "own.key")))
 	awaitMode(t, "127.0.0.1:"+client)
 	for _, begin := range []string{"", "\x16", "\x16\x03\x01\x02\x00\x01", "\x00\x00\x00\x2d"} {
 		nc, err := net.Dial("tcp", "127.0.0.1:"+admin)

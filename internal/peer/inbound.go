@@ -19,9 +19,9 @@ type inbound struct {
 }
 
 // acceptLoop takes connections until the listener is closed.
-func (t *Transport) acceptLoop() {
+func (t *Transport) acceptLoop(l net.Listener) {
 	for {
-		conn, err := t.listener.Accept()
+		conn, err := l.Accept()
 		if err != nil {
 			if t.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return

@@ -24,12 +24,13 @@ type outbound struct {
 	// Constant.
 	t      *Transport
 	server uint16
-	addr   string
 	ctx    context.Context // ends with stop
 	cancel context.CancelFunc
 	retry  chan struct{} // capacity 1: dial now and do not wait
 
 	mu      sync.Mutex
+	addr    string
+	was     string    // its address before that, where it may still listen: it has not heard of its move yet; "" once addr has answered
 	filled  sync.Cond // pending is no longer empty, or conn is another
 	stopped bool
 	conn    net.Conn // after the handshake; nil while there is none
@@ -53,6 +54,40 @@ func newOutbound(t *Transport, server uint16, addr string) *outbound {
 	p.filled.L = &p.mu
 	p.ctx, p.cancel = context.WithCancel(t.ctx)
 	return p
+}
+
+// move gives the peer another address. A connection that there is stays: it may be what the peer hears of its move by.
+func (p *outbound) move(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.was, p.addr = p.addr, addr
+	p.retryNow()
+}
+
+// address is where the peer should be.
+func (p *outbound) address() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.addr
+}
+
+// next is where to dial: in turns, while it is not known whether the peer has moved.
+func (p *outbound) next() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.was != "" && p.attempts%2 == 0 {
+		return p.was
+	}
+	return p.addr
+}
+
+// answered notes that the peer is at addr.
+func (p *outbound) answered(addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if addr == p.addr {
+		p.was = ""
+	}
 }
 
 func (p *outbound) send(m *Message) bool {
@@ -136,19 +171,21 @@ func (p *outbound) run() {
 	defer p.cancel()
 	for p.pause() {
 		p.attempts++
-		conn, err := p.connect()
+		addr := p.next()
+		conn, err := p.connect(addr)
 		if err != nil {
-			p.logFailure(err)
+			p.logFailure(addr, err)
 			continue
 		}
-		p.t.log.Info("peer: connected", "to", p.server, "addr", p.addr)
+		p.answered(addr)
+		p.t.log.Info("peer: connected", "to", p.server, "addr", addr)
 		p.logged = refusalKey{}
 		since := time.Now()
 		err = p.serve(conn)
 		if p.ctx.Err() != nil {
 			return
 		}
-		p.t.log.Info("peer: connection lost", "to", p.server, "addr", p.addr, "err", err)
+		p.t.log.Info("peer: connection lost", "to", p.server, "addr", addr, "err", err)
 		if time.Since(since) >= stableAfter {
 			p.attempts = 0
 		}
@@ -179,10 +216,10 @@ func backoff(attempts int) time.Duration {
 }
 
 // connect dials, greets and makes the connection the one that Send uses.
-func (p *outbound) connect() (net.Conn, error) {
+func (p *outbound) connect(addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
 	defer cancel()
-	conn, err := p.t.cfg.Dial(ctx, p.addr)
+	conn, err := p.t.cfg.Dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +230,7 @@ func (p *outbound) connect() (net.Conn, error) {
 		return nil, ErrClosed
 	}
 	own := *p.t.own.Load()
-	if conn, err = p.t.secure(conn, p.addr); err == nil {
+	if conn, err = p.t.secure(conn, addr); err == nil {
 		err = greet(conn, hello{purpose: purposeMessages, from: p.t.cfg.ServerID, to: p.server, identity: own}, p.t.cfg.HandshakeTimeout)
 	}
 	p.mu.Lock()
@@ -307,7 +344,7 @@ func (p *outbound) write(conn net.Conn, buf []byte) error {
 }
 
 // logFailure tells of a failed attempt, but not of each one of a row.
-func (p *outbound) logFailure(err error) {
+func (p *outbound) logFailure(addr string, err error) {
 	if p.ctx.Err() != nil {
 		return
 	}
@@ -317,7 +354,7 @@ func (p *outbound) logFailure(err error) {
 		level = slog.LevelWarn
 		p.logged, p.loggedAt = key, time.Now()
 	}
-	p.t.log.Log(p.ctx, level, "peer: cannot connect; trying again", "to", p.server, "addr", p.addr, "err", err)
+	p.t.log.Log(p.ctx, level, "peer: cannot connect; trying again", "to", p.server, "addr", addr, "err", err)
 }
 
 // refusalKey is what makes two failures the same for the log.

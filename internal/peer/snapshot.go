@@ -61,14 +61,15 @@ func (t *Transport) dialAndSend(ctx context.Context, to uint16, h SnapshotHeader
 	}
 	dialCtx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	dialled, err := t.cfg.Dial(dialCtx, p.addr)
+	addr := p.address()
+	dialled, err := t.cfg.Dial(dialCtx, addr)
 	if err != nil {
 		return err
 	}
 	defer dialled.Close()
 	defer context.AfterFunc(ctx, func() { dialled.Close() })()
 	tune(dialled)
-	conn, err := t.secure(dialled, p.addr)
+	conn, err := t.secure(dialled, addr)
 	if err != nil {
 		return err
 	}

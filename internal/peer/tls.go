@@ -63,7 +63,7 @@ func (t *Transport) checkName(conn net.Conn, h hello) *RefusedError {
 	}
 	var hosts []string
 	if p := (*t.peers.Load())[h.from]; p != nil {
-		if host, _, err := net.SplitHostPort(p.addr); err == nil {
+		if host, _, err := net.SplitHostPort(p.address()); err == nil {
 			hosts = append(hosts, host)
 		}
 	}

@@ -111,20 +111,20 @@ var ErrClosed = errors.New("peer: transport is closed")
 // one that waits for the connection's end; each SendSnapshot has one that waits for the verdict. Close waits for all of them.
 type Transport struct {
 	// Constant after New.
-	cfg      Config
-	log      *slog.Logger
-	listener net.Listener
-	ctx      context.Context // ends with Close
-	cancel   context.CancelFunc
-	wg       sync.WaitGroup // every goroutine, and every SendSnapshot
-	sending  chan struct{}  // a token for each snapshot being sent
-	storing  chan struct{}  // and received
+	cfg     Config
+	log     *slog.Logger
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup // every goroutine, and every SendSnapshot
+	sending chan struct{}  // a token for each snapshot being sent
+	storing chan struct{}  // and received
 
 	// Atomic. Written under mu; the map is replaced, never changed.
 	peers atomic.Pointer[map[uint16]*outbound]
 	own   atomic.Pointer[identity]
 
 	mu       sync.Mutex
+	listener net.Listener
 	started  bool // acceptLoop runs
 	closed   bool
 	accepted map[net.Conn]struct{}
@@ -163,10 +163,35 @@ func New(cfg Config) (*Transport, error) {
 }
 
 // Addr is the address that it listens on.
-func (t *Transport) Addr() net.Addr { return t.listener.Addr() }
+func (t *Transport) Addr() net.Addr {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.listener.Addr()
+}
+
+// Relisten accepts peers on another address from now on, and no more on the one before. What is connected stays. On an error nothing has changed.
+func (t *Transport) Relisten(addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("peer: listen for peers: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		l.Close()
+		return ErrClosed
+	}
+	t.listener.Close()
+	t.listener = l
+	if t.started {
+		t.wg.Go(func() { t.acceptLoop(l) })
+	}
+	return nil
+}
 
 // SetPeers makes the peers, server id to host:port, the ones that are dialled: it adds, removes and re-addresses. The own
-// server id is skipped. The first call, for which nil will do, starts the transport. It does not wait for connections, and what is queued for a peer that goes or moves is dropped.
+// server id is skipped. The first call, for which nil will do, starts the transport. It does not wait for connections, and what is queued for a peer that goes is dropped. A connection to
+// one that moves stays while it lasts, for that may be how it hears of it; then both addresses are tried.
 // Connections from servers that are not in the map are taken all the same: a server that wants to join is in nobody's.
 func (t *Transport) SetPeers(peers map[uint16]string) {
 	t.mu.Lock()
@@ -176,7 +201,8 @@ func (t *Transport) SetPeers(peers map[uint16]string) {
 	}
 	if !t.started {
 		t.started = true
-		t.wg.Go(t.acceptLoop)
+		l := t.listener
+		t.wg.Go(func() { t.acceptLoop(l) })
 	}
 	old := *t.peers.Load()
 	next := make(map[uint16]*outbound, len(peers))
@@ -184,7 +210,10 @@ func (t *Transport) SetPeers(peers map[uint16]string) {
 		if server == t.cfg.ServerID {
 			continue
 		}
-		if p := old[server]; p != nil && p.addr == addr {
+		if p := old[server]; p != nil {
+			if p.address() != addr {
+				p.move(addr)
+			}
 			next[server] = p
 			continue
 		}
@@ -231,7 +260,7 @@ func (t *Transport) Send(to uint16, m *Message) bool {
 // Knows says whether the peer is dialled at that address.
 func (t *Transport) Knows(server uint16, addr string) bool {
 	p := (*t.peers.Load())[server]
-	return p != nil && p.addr == addr
+	return p != nil && p.address() == addr
 }
 
 // Connected says whether messages for the peer can leave: the connection that this side dialled is there.
