@@ -4,11 +4,14 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"gopherwood/e2e/internal/ensemble"
+	"gopherwood/e2e/internal/raw"
 )
 
 // reconfigurable are the lines of zoo.cfg with which ZooKeeper's shell can change the ensemble, as the super user.
@@ -150,4 +153,89 @@ func TestReadOnlyMode(t *testing.T) {
 		t.Fatal(err)
 	}
 	typed(t, left.Addr(), [2]string{"set /kept other", ``}, [2]string{"get /kept", `other`})
+}
+
+// TestReconfigPorts: ZooKeeper's shell gives a running server another port for clients, and another one for the other servers. Who is connected stays so; the old ports are
+// closed; a port that somebody else has is taken when it is free; and after a restart with the old configuration they are the new ones.
+func TestReconfigPorts(t *testing.T) {
+	need(t)
+	e := ensemble.Start(t, ensemble.Options{Target: target(), Servers: 3, Config: reconfigurable()})
+	s := e.Servers[1]
+	blocked, free := listener(t), listener(t)
+	peer := listener(t)
+	ports := func(client net.Listener) string {
+		fields := strings.Split(s.Line("participant"), ":")
+		fields[1] = strconv.Itoa(peer.Addr().(*net.TCPAddr).Port)
+		line := strings.Join(fields, ":")
+		return fmt.Sprintf("reconfig -add server.%d=%s;%s", s.ID, line[:strings.IndexByte(line, ';')], client.Addr())
+	}
+	free.Close()
+	peer.Close()
+	c, err := raw.Dial(s.Addr(), raw.Session{TimeoutMs: faultTimeoutMs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	old := s.Addr()
+	typed(t, e.Servers[0].Addr(), [2]string{"addauth digest super:secret", ``}, [2]string{ports(blocked), `(?s)Committed new configuration.*` + blocked.Addr().String()})
+	if target() == ensemble.Gopherwood { // ZooKeeper closes the old port all the same
+		time.Sleep(300 * time.Millisecond)
+		if !accepts(old) {
+			t.Error("the old port is closed, and there is no new one")
+		}
+	}
+	blocked.Close()
+	awaitPort(t, old, blocked.Addr().String())
+	typed(t, e.Servers[0].Addr(), [2]string{"addauth digest super:secret", ``}, [2]string{ports(free), `(?s)Committed new configuration.*` + free.Addr().String()})
+	awaitPort(t, blocked.Addr().String(), free.Addr().String())
+	for i, path := range []string{"/through-it-all", "/still"} {
+		if r, err := c.Call(raw.Create(nil, int32(i+1), path, nil, raw.Persistent)); err != nil || r.Err != 0 {
+			t.Fatalf("a client that was connected before: %v, error %d", err, r.Err)
+		}
+	}
+	if target() != ensemble.Gopherwood {
+		return // its files are rewritten, which the harness does not know
+	}
+	if err := s.Terminate(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	awaitPort(t, old, free.Addr().String())
+	typed(t, free.Addr().String(), [2]string{"get /still", ``}, [2]string{"create /after x", `Created /after`})
+	if !accepts(peer.Addr().String()) {
+		t.Error("the new port for the other servers is closed after a restart")
+	}
+}
+
+func listener(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func accepts(addr string) bool {
+	c, err := net.Dial("tcp", addr)
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
+}
+
+// awaitPort waits until one port is closed and another serves.
+func awaitPort(t *testing.T, from, to string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if mode, err := ensemble.Mode(to); err == nil && mode != "" && !accepts(from) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s accepts: %v, %s: %v", from, accepts(from), to, accepts(to))
+		}
+	}
 }

@@ -91,6 +91,8 @@ func (s *settings) serve(ctx context.Context) error {
 	defer clients.close()
 	config := s.serverConfig(clients.port(), log)
 	config.Security, config.SecureClientAddr = security, clients.secureAddr()
+	mover := newPortMover(s, clients, log)
+	config.ClientMoved = mover.tell
 	if config.Audit, err = s.openAudit(log); err != nil {
 		return err
 	}
@@ -115,6 +117,8 @@ func (s *settings) serve(ctx context.Context) error {
 	s.announce(log, clients, admin)
 	failed := make(chan error, 2) // a port each
 	clients.serve(srv, failed)
+	mover.start(srv, failed)
+	defer mover.close()
 
 	var cause error
 	select {

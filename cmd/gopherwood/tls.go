@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"sync"
 
 	"github.com/spf13/pflag"
 
@@ -126,9 +127,12 @@ func openMaterial(o certs.Options) (*certs.Source, error) {
 
 // clientPorts are the ports for clients.
 type clientPorts struct {
-	plain, secure net.Listener  // nil: there is none
-	source        *certs.Source // nil: no TLS
-	unified       bool          // plain takes TLS, too
+	secure  net.Listener  // nil: there is none
+	source  *certs.Source // nil: no TLS
+	unified bool          // plain takes TLS, too
+
+	mu    sync.Mutex
+	plain net.Listener // nil: there is none; see portMover
 }
 
 // openClientPorts takes the ports.
@@ -152,6 +156,8 @@ func (s *settings) openClientPorts(log *slog.Logger) (*clientPorts, error) {
 }
 
 func (p *clientPorts) listeners() (all []net.Listener) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, l := range []net.Listener{p.plain, p.secure} {
 		if l != nil {
 			all = append(all, l)
@@ -173,18 +179,44 @@ func (p *clientPorts) close() {
 
 // serve serves all ports; the first that ends says so.
 func (p *clientPorts) serve(srv *server.Server, failed chan<- error) {
-	if p.plain != nil && p.unified {
-		go func() { failed <- srv.ServeTLS(p.plain, p.source, server.AlsoTLS) }()
-	} else if p.plain != nil {
-		go func() { failed <- srv.Serve(p.plain) }()
+	if p.plain != nil {
+		p.servePlain(srv, p.plain, failed)
 	}
 	if p.secure != nil {
 		go func() { failed <- srv.ServeTLS(p.secure, p.source, server.OnlyTLS) }()
 	}
 }
 
+// servePlain serves l until it is closed, which is no failure if another has taken its place.
+func (p *clientPorts) servePlain(srv *server.Server, l net.Listener, failed chan<- error) {
+	go func() {
+		var err error
+		if p.unified {
+			err = srv.ServeTLS(l, p.source, server.AlsoTLS)
+		} else {
+			err = srv.Serve(l)
+		}
+		p.mu.Lock()
+		replaced := p.plain != l
+		p.mu.Unlock()
+		if !replaced {
+			failed <- err
+		}
+	}()
+}
+
+// replace makes l the port without TLS and returns the one before.
+func (p *clientPorts) replace(l net.Listener) (old net.Listener) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old, p.plain = p.plain, l
+	return old
+}
+
 // port is the one without TLS; 0: there is none.
 func (p *clientPorts) port() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.plain == nil {
 		return 0
 	}

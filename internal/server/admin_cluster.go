@@ -164,7 +164,7 @@ func (s *Server) adminZabState(o *object) {
 	host, port, _ := net.SplitHostPort(self.PeerAddr)
 	o.put("quorum_address", multiAddress(host, port))
 	o.put("election_address", multiAddress(host, self.electPort()))
-	o.put("client_address", s.cfg.ClientAddr)
+	o.put("client_address", s.clientAddr())
 	o.put("voting", s.ready.Load() && s.rep.Status().Role != "learner")
 	o.put("last_zxid", hex(zxid))
 	o.put("zab_epoch", zxid>>32)

@@ -60,6 +60,9 @@ type Config struct {
 	SuperDigest     string   // "user:base64" that makes its user a super user; "" none
 	X509SuperUser   string   // distinguished name that makes who has its certificate a super user; "" none
 
+	// ClientMoved is told, on the loop goroutine, where clients reach this server after a reconfig has said so, also at the start. Nil: nobody is.
+	ClientMoved func(addr string)
+
 	SecureClientAddr string     // "host:port" for clients with TLS, shown by conf; "" none
 	MaxTLSHandshakes int        // handshakes at a time; more are turned away (netty.server.outstandingHandshake.limit). 0: no limit
 	Security         Security   // who clients are

@@ -173,4 +173,19 @@ func (s *Server) MembersChanged(members []replica.Member, joint bool) {
 		}
 	}
 	s.lead.configMs = s.lead.nowMs // now
+	if m := s.lead.member(s.cfg.ID); m != nil && m.ClientAddr != "" && m.ClientAddr != s.clientAddr() {
+		addr := m.ClientAddr // the list of members is used again
+		s.movedTo.Store(&addr)
+		if s.cfg.ClientMoved != nil {
+			s.cfg.ClientMoved(m.ClientAddr)
+		}
+	}
+}
+
+// clientAddr is where clients reach this server: what a reconfig has said, or the configuration.
+func (s *Server) clientAddr() string {
+	if moved := s.movedTo.Load(); moved != nil {
+		return *moved
+	}
+	return s.cfg.ClientAddr
 }

@@ -208,7 +208,7 @@ type field struct {
 }
 
 func (s *Server) configuration() []field {
-	_, port, _ := net.SplitHostPort(s.cfg.ClientAddr)
+	_, port, _ := net.SplitHostPort(s.clientAddr())
 	secure := -1
 	if _, p, err := net.SplitHostPort(s.cfg.SecureClientAddr); err == nil {
 		secure, _ = strconv.Atoi(p)

@@ -64,7 +64,7 @@ func (s *Server) report(heard []int64) {
 		}
 		s.rep.ToLeader(b)
 	}
-	if s.cfg.ClientAddr != "" && len(s.cfg.ClientAddr) <= maxAddressBytes {
-		s.rep.ToLeader(append([]byte{reportAddress}, s.cfg.ClientAddr...))
+	if addr := s.clientAddr(); addr != "" && len(addr) <= maxAddressBytes {
+		s.rep.ToLeader(append([]byte{reportAddress}, addr...))
 	}
 }

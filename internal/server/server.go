@@ -68,13 +68,14 @@ type Server struct {
 	lead leading
 
 	// atomic
-	ready         atomic.Bool   // Attach was called
-	draining      atomic.Bool   // Drain was called
-	zxid          atomic.Int64  // the tree's last, as of the last batch
-	leader        atomic.Uint64 // raft id; 0: none
-	caughtUp      atomic.Bool   // since the start, or since a snapshot was taken over, all was applied that was committed then
-	awaySinceNs   atomic.Int64  // now() plus one when this server stopped serving; 0: a leader is known, and caughtUp
-	leadingSince  atomic.Int64  // now() when this server began to lead; 0: it does not
+	ready         atomic.Bool            // Attach was called
+	draining      atomic.Bool            // Drain was called
+	zxid          atomic.Int64           // the tree's last, as of the last batch
+	leader        atomic.Uint64          // raft id; 0: none
+	caughtUp      atomic.Bool            // since the start, or since a snapshot was taken over, all was applied that was committed then
+	movedTo       atomic.Pointer[string] // see clientAddr
+	awaySinceNs   atomic.Int64           // now() plus one when this server stopped serving; 0: a leader is known, and caughtUp
+	leadingSince  atomic.Int64           // now() when this server began to lead; 0: it does not
 	nextSession   atomic.Int64
 	outTotal      atomic.Int64 // bytes of large backlogs
 	inTotal       atomic.Int64 // bytes of long requests and of waiting reads
@@ -281,6 +282,9 @@ func (s *Server) serve(l net.Listener, g *guard) error {
 				return ErrServerClosed
 			}
 		default:
+			s.mu.Lock()
+			delete(s.listeners, l) // whoever has closed it may go on with another
+			s.mu.Unlock()
 			return fmt.Errorf("server: accept: %w", err)
 		}
 	}
