@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"time"
 
 	"gopherwood/internal/wire"
@@ -342,6 +343,11 @@ func (r *run) auth(h *wire.RequestHeader, body []byte) error {
 	ids, err := c.srv.authenticate(c, &req)
 	if err == nil {
 		err = c.addIdentities(ids)
+	}
+	if errors.Is(err, errEnsemble) { // not answered, so that it goes on to the next of its servers, as with ZooKeeper
+		c.srv.stats.authFails.Add(1)
+		c.kill("it looks for another ensemble (ensembleAuthName)")
+		return errEnded
 	}
 	if err != nil {
 		c.srv.stats.authFails.Add(1)

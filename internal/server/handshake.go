@@ -10,6 +10,7 @@ import (
 	"gopherwood/internal/node"
 	"gopherwood/internal/tree"
 	"gopherwood/internal/wire"
+	"gopherwood/zk"
 )
 
 // A connection starts with a ConnectRequest, or with a four-letter word. A session is created or taken over by a command, so
@@ -208,14 +209,24 @@ func (o *opening) Done(result any, err error) {
 	if res.Code == 0 && !o.takeOver(res) {
 		return
 	}
+	if res.Code == 0 && !s.loop.hasConfig && s.lacksConfig() { // it came before the ensemble was formed
+		s.loop.early = append(s.loop.early, o)
+		return
+	}
+	o.finish(res.Code)
+}
+
+// finish answers a request for a session.
+func (o *opening) finish(code zk.Code) {
+	c, s := o.c, o.c.srv
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead {
 		return
 	}
-	if res.Code != 0 {
+	if code != 0 {
 		s.noisy.info("a client's session is not there any more, or its password is wrong",
-			"client", c, "session", hex(o.id), "code", res.Code)
+			"client", c, "session", hex(o.id), "code", code)
 		o.answerInvalid()
 	} else {
 		c.state = stateOpen

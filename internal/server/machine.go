@@ -26,7 +26,9 @@ type loopState struct {
 
 	entry entryStages
 
-	lacksConfig bool // this server serves once /zookeeper/config is written
+	lacksConfig bool       // this server serves once /zookeeper/config is written
+	hasConfig   bool       // it was seen to be written
+	early       []*opening // to be answered then: one for each connection at most
 
 	epoch time.Time
 	nowNs int64 // Server.now at the first Done of the batch; 0 before it
@@ -202,10 +204,7 @@ func (s *Server) Apply(c node.Command) any {
 		s.ended(cmd.Kind, res.Closed)
 		s.auditEnded(doomed, res.Closed)
 	case tree.KindConfig:
-		if s.loop.lacksConfig {
-			s.loop.lacksConfig = false
-			s.hasCaughtUp()
-		}
+		s.configWritten()
 	case tree.KindRestore:
 		if res.Code == zk.OK {
 			s.replaced()
@@ -243,6 +242,19 @@ func (s *Server) ended(kind tree.Kind, closed []tree.ClosedSession) {
 			c.kill("its session has expired")
 		}
 	}
+}
+
+// configWritten lets those in who have waited for /zookeeper/config.
+func (s *Server) configWritten() {
+	s.loop.hasConfig = true
+	if s.loop.lacksConfig {
+		s.loop.lacksConfig = false
+		s.hasCaughtUp()
+	}
+	for _, o := range s.loop.early {
+		o.finish(zk.OK)
+	}
+	s.loop.early = nil
 }
 
 // View implements node.StateMachine.

@@ -237,6 +237,7 @@ func (c *catchingUp) Done(_ any, err error) {
 	case err == nil && s.lacksConfig():
 		s.loop.lacksConfig = true
 	case err == nil:
+		s.loop.hasConfig = len(s.cfg.Members) > 1
 		s.hasCaughtUp()
 	case !errors.Is(err, replica.ErrClosed):
 		s.rep.Barrier(c)

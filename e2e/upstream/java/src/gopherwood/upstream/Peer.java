@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.apache.zookeeper.client.FourLetterWordMain;
+import org.apache.zookeeper.server.quorum.MultipleAddresses;
 import org.apache.zookeeper.server.quorum.QuorumPeer;
 
 /**
@@ -20,6 +21,7 @@ public final class Peer extends QuorumPeer {
     private final File dir;
     private final int port;
     private Server server;
+    private volatile QuorumServer told; // where the ensemble says it is, after a reconfig
 
     /** A server that {@link #start} will start, with the ensemble's addresses as they are then. Times are in ticks, the tick in ms. */
     public Peer(Map<Long, QuorumServer> servers, File dir, int port, long id, int tickTime, int initLimit, int syncLimit) throws IOException {
@@ -82,7 +84,25 @@ public final class Peer extends QuorumPeer {
 
     @Override
     public ServerState getPeerState() {
-        return state(port);
+        return state(getClientPort());
+    }
+
+    @Override
+    public int getClientPort() {
+        QuorumServer s = told;
+        return s != null && s.clientAddr != null ? s.clientAddr.getPort() : super.getClientPort();
+    }
+
+    @Override
+    public MultipleAddresses getQuorumAddress() {
+        QuorumServer s = told;
+        return s != null ? s.addr : super.getQuorumAddress();
+    }
+
+    @Override
+    public MultipleAddresses getElectionAddress() {
+        QuorumServer s = told;
+        return s != null ? s.electionAddr : super.getElectionAddress();
     }
 
     /** What a server on a port says that it is: LOOKING when it says nothing. */
@@ -117,9 +137,28 @@ public final class Peer extends QuorumPeer {
         return "";
     }
 
-    /** Sets the field leader to something or nothing, for tests that look there which server leads. */
+    /** Sets the fields leader, follower and observer to something or nothing, for tests that look there what a server is. */
     public Peer look() {
-        leader = getPeerState() == ServerState.LEADING ? Roles.leader() : null;
+        ServerState state = getPeerState();
+        leader = state == ServerState.LEADING ? Roles.leader() : null;
+        follower = state == ServerState.FOLLOWING ? Roles.follower() : null;
+        observer = state == ServerState.OBSERVING ? Roles.observer() : null;
         return this;
+    }
+
+    /** Takes this server's line of the ensemble's membership, as a server on some port tells it by the word conf; false: nothing is there. */
+    public boolean locate(int somePort) {
+        try {
+            String key = "server." + getMyId() + "=";
+            for (String line : FourLetterWordMain.send4LetterWord("127.0.0.1", somePort, "conf", false, WORD_TIMEOUT_MS).split("\n")) {
+                if (line.startsWith(key)) {
+                    told = new QuorumServer(getMyId(), line.substring(key.length()).trim());
+                    return true;
+                }
+            }
+        } catch (Exception e) {
+            // down, or still starting
+        }
+        return false;
     }
 }

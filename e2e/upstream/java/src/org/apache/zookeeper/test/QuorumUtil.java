@@ -78,7 +78,9 @@ public class QuorumUtil {
     public PeerStruct getPeer(int id) {
         PeerStruct p = peers.get(id);
         if (p != null) {
-            ((Peer) p.peer).look();
+            Peer peer = (Peer) p.peer;
+            peers.values().stream().anyMatch(other -> peer.locate(other.peer.getClientPort())); // a reconfig may have moved it
+            peer.look();
         }
         return p;
     }
