@@ -205,3 +205,43 @@ func TestPartialFilesAreRemoved(t *testing.T) {
 		t.Errorf("a partial snapshot can be opened: %v", err)
 	}
 }
+
+// A process whose sync failed dies. The next one can read what was not made durable, and no later sync makes it so: the kernel has dropped it with the
+// error. What the next process takes for durable has to survive a loss of power all the same.
+func TestSyncFailsAndTheNextProcessReadsOn(t *testing.T) {
+	mem := vfs.NewMem(1)
+	h := newHarness(t, mem, Options{})
+	h.bootstrap()
+	h.append(2, 3, 100)
+	h.watermark()
+	for i := range uint64(5) {
+		h.write(&Record{Entries: h.entries(5+3*i, 3, 9000)})
+	}
+	name := path.Join(dir, h.log.writer.cur.name)
+	if err := mem.FailSync(name); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(mem, dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := l.LastIndex()
+	if err != nil || last != 19 {
+		t.Fatalf("the next process finds entries up to %d (%v), not 19", last, err)
+	}
+	if mem.Stuck(name) {
+		t.Error("it takes for durable what is only in the page cache")
+	}
+	after, err := Open(mem.Crash(first{}), dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last, err := after.LastIndex(); err != nil || last != 19 {
+		t.Errorf("after a loss of power there are entries up to %d (%v), not 19", last, err)
+	}
+}
+
+// first chooses the oldest of what may have survived.
+type first struct{}
+
+func (first) IntN(int) int { return 0 }

@@ -19,13 +19,14 @@ type recovery struct {
 	files []*segment // by number
 	win   window
 
-	last batchHeader // the last batch of the chain; seq 0 if there is none
-	end  int         // the file where the chain ends …
-	off  int64       // … and where in it
-	cur  extent      // the batch whose records are replayed
-	anew bool        // it begins the log
-	skip bool        // the entries that follow are replaced further on
-	bad  error       // what a replayed record is wrong about
+	last  batchHeader // the last batch of the chain; seq 0 if there is none
+	end   int         // the file where the chain ends …
+	off   int64       // … and where in it
+	doubt extent      // from the first batch in the file where the chain ends that nothing says is durable; size is not used
+	cur   extent      // the batch whose records are replayed
+	anew  bool        // it begins the log
+	skip  bool        // the entries that follow are replaced further on
+	bad   error       // what a replayed record is wrong about
 }
 
 func (l *Log) recover() error {
@@ -168,6 +169,9 @@ func (r *recovery) chain() error {
 			}
 			if size == 0 {
 				break
+			}
+			if r.last.seq > r.l.mark.seq && r.doubt.seg != g {
+				r.doubt = extent{seg: g, off: off}
 			}
 			off += size
 			r.end, r.off = k, off
@@ -342,9 +346,8 @@ func (r *recovery) finish() error {
 	}
 	cur := r.files[r.end]
 	if !cur.direct {
-		// What was read may be in the page cache only, if the process died and not the machine.
-		if err := cur.file.Sync(); err != nil {
-			return fmt.Errorf("raftlog: sync segment %d: %w", cur.seq, err)
+		if err := r.settle(cur); err != nil {
+			return err
 		}
 	}
 	w := l.writer
@@ -353,6 +356,29 @@ func (r *recovery) finish() error {
 	w.hard, w.terms = r.last.hard, l.terms.clone()
 	w.durable.Store(w.seq)
 	return l.mark.begin(w.seq, w.epoch)
+}
+
+// settle makes durable what was read of the last segment and may be in the page cache only, if the process died and not the machine. A sync is not
+// enough: if the process died of one that failed, the kernel has dropped the pages' dirt with the error, and the next sync says that all is well. So
+// what nothing says is durable is written once more, with the same bytes.
+func (r *recovery) settle(cur *segment) error {
+	if r.doubt.seg == cur {
+		for off := r.doubt.off; off < r.off; {
+			n := min(scanBytes, r.off-off)
+			b, err := r.win.at(cur, off, n)
+			if err != nil {
+				return err
+			}
+			if _, err := cur.file.WriteAt(b, off); err != nil {
+				return fmt.Errorf("raftlog: write segment %d again: %w", cur.seq, err)
+			}
+			off += n
+		}
+	}
+	if err := cur.file.Sync(); err != nil {
+		return fmt.Errorf("raftlog: sync segment %d: %w", cur.seq, err)
+	}
+	return nil
 }
 
 func (r *recovery) header(g *segment) (Identity, uint64, bool) {

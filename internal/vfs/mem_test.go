@@ -345,3 +345,23 @@ func TestOutcomesAreAll(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestFailSync(t *testing.T) {
+	m, f := memWith(t, 3)
+	_, err := f.WriteAt(fill('b', 2), 0)
+	must(t, err)
+	must(t, m.FailSync("f"))
+	must(t, f.Sync()) // says that all is well, and is not
+	if got := picture(t, m, "f"); got != "bba" {
+		t.Errorf("%s is read, not bba", got)
+	}
+	if got, want := outcomes(t, m, "f"), []string{"aaa", "aba", "baa", "bba"}; !m.Stuck("f") || !slices.Equal(got, want) {
+		t.Errorf("stuck %v, after a crash %q, not %q", m.Stuck("f"), got, want)
+	}
+	_, err = f.WriteAt(fill('b', 2), 0) // the same bytes again
+	must(t, err)
+	must(t, f.Sync())
+	if got, want := outcomes(t, m, "f"), []string{"bba"}; m.Stuck("f") || !slices.Equal(got, want) {
+		t.Errorf("stuck %v, after a crash %q, not %q", m.Stuck("f"), got, want)
+	}
+}

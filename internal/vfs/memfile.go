@@ -24,6 +24,7 @@ type memFile struct {
 	size  int64
 	sizes []int64
 	dirty map[int64][]*sector
+	stuck map[int64]bool // those of the dirty ones that no Sync makes durable (FailSync)
 }
 
 const sectorsPerPage = BlockSize / SectorSize
@@ -82,6 +83,7 @@ func (f *memFile) writeSector(n int64, b []byte) {
 		old = zeros[:]
 	}
 	versions, isDirty := f.dirty[n]
+	delete(f.stuck, n)
 	if string(old) == string(b) {
 		return // the same bytes survive or not: nobody can tell
 	}
@@ -162,9 +164,20 @@ func (f *memFile) writeAt(m *Mem, b []byte, off int64, direct bool) error {
 	}
 	for n := first; n*SectorSize < end; n++ {
 		delete(f.dirty, n)
+		delete(f.stuck, n)
 	}
 	f.sizes = nil
 	return nil
+}
+
+// synced makes everything durable but what is stuck.
+func (f *memFile) synced() {
+	if len(f.stuck) == 0 {
+		clear(f.dirty)
+	} else {
+		maps.DeleteFunc(f.dirty, func(n int64, _ []*sector) bool { return !f.stuck[n] })
+	}
+	f.sizes = nil
 }
 
 func (f *memFile) readAt(b []byte, off int64) (int, error) {
@@ -292,8 +305,7 @@ func (h *memHandle) Sync() error {
 	if err != nil {
 		return pathError("sync", h.name, err)
 	}
-	clear(h.f.dirty)
-	h.f.sizes = nil
+	h.f.synced()
 	return nil
 }
 

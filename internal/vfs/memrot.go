@@ -37,6 +37,31 @@ func (m *Mem) rot(name string, off int64, n int, change func(b []byte)) error {
 		copy(s[max(0, off-start):], b[max(0, start-off):])
 		f.setSector(k, s[:])
 		delete(f.dirty, k)
+		delete(f.stuck, k)
 	}
 	return nil
+}
+
+// FailSync leaves a file as a kernel does that could not write it back and said so once: what was written since the last sync can still be read, it is not
+// durable, and no later sync makes it so. Writing it again does, even with the same bytes.
+func (m *Mem) FailSync(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f, err := m.file("sync", name)
+	if err != nil {
+		return err
+	}
+	f.stuck = make(map[int64]bool, len(f.dirty))
+	for n := range f.dirty {
+		f.stuck[n] = true
+	}
+	return nil
+}
+
+// Stuck says whether a file has bytes that no sync makes durable.
+func (m *Mem) Stuck(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f, err := m.file("stat", name)
+	return err == nil && len(f.stuck) > 0
 }
