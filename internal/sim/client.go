@@ -35,10 +35,31 @@ func (p *process) clientStep() {
 	if s.quiet() {
 		return
 	}
-	p.at(s.clientRand.about(s.p.submitUs), p.clientStep)
-	if p.pending >= maxPending {
-		return
+	s.step(func() {
+		p.at(s.clientRand.about(s.p.submitUs), p.clientStep)
+	}, func() {
+		if p.pending < maxPending {
+			p.clientsSubmit()
+		}
+	})
+}
+
+// step is one of the clients' steps, numbered over the whole simulation, with a source of chance of its own. A script may leave out what it does, but not
+// that there is a next one.
+func (s *simulation) step(next, do func()) {
+	n := s.steps
+	s.steps++
+	old := s.clientRand
+	s.clientRand = newRandom(s.script.seed, streamStep, n)
+	next()
+	if s.script.steps.has(n) {
+		do()
 	}
+	s.clientRand = old
+}
+
+func (p *process) clientsSubmit() {
+	s := p.sim
 	var commands [][]byte
 	var owners []*client
 	for range 1 + s.clientRand.IntN(8) {

@@ -1,10 +1,10 @@
 package sim
 
 import (
+	"encoding/binary"
 	"errors"
 	"math"
-	"path"
-	"strings"
+	"syscall"
 
 	"gopherwood/internal/vfs"
 )
@@ -13,25 +13,76 @@ import (
 // outlives processes: a process that is killed leaves its writes in the page cache.
 type disk struct {
 	vfs.FS
+	srv    *server
 	mem    *vfs.Mem
 	armed  bool // the power will be cut in the middle of something
 	inodes map[string]*inode
+
+	full            bool
+	readErrorsUntil int64   // until then half of the reads fail
+	syncError       bool    // the next sync of the log fails
+	lie             diskLie // about the next write to the log
+	troubled        bool    // the present process was given an error
 }
 
-// inode is a file whatever its name is. dirty: it has bytes that want a sync.
-type inode struct{ dirty bool }
+// inode is a file whatever its name is. dirty: it has bytes that want a sync; batches: the writer has begun to write to it.
+type inode struct {
+	name           string
+	dirty, batches bool
+}
 
-func newDisk(seed uint64, direct bool) *disk {
-	m := vfs.NewMem(seed)
-	m.SetDirect(direct)
-	m.SetCapacity(1 << 40)
-	return &disk{FS: m, mem: m, inodes: map[string]*inode{}}
+// diskLie is what becomes of a write that the disk says it has carried out.
+type diskLie int
+
+const (
+	writeTrue diskLie = iota
+	writeLost
+	writeMisdirected
+)
+
+// errDisk is what a disk says that cannot read or write.
+var errDisk = syscall.EIO
+
+func newDisk(v *server) *disk {
+	m := vfs.NewMem(v.diskRand.Uint64())
+	m.SetDirect(v.sim.p.direct)
+	m.SetCapacity(diskBytes)
+	return &disk{FS: m, srv: v, mem: m, inodes: map[string]*inode{}}
+}
+
+// fill leaves that many bytes of space.
+func (d *disk) fill(left int64) {
+	d.full = true
+	free, err := d.mem.Free(dataDir)
+	if err != nil {
+		d.srv.sim.fail("server %d: free space of the disk: %v", d.srv.id, err)
+	}
+	d.mem.SetCapacity(diskBytes - int64(free) + left)
+}
+
+func (d *disk) makeSpace() {
+	d.full = false
+	d.mem.SetCapacity(diskBytes)
+}
+
+// failing says whether the disk gives errors now or next.
+func (d *disk) failing() bool { return d.syncError || d.srv.sim.now < d.readErrorsUntil }
+
+// mayFail is an error of a read, now and then.
+func (d *disk) mayFail() error {
+	if d.srv.sim.now >= d.readErrorsUntil || d.srv.diskRand.chance(0.5) {
+		return nil
+	}
+	d.troubled = true
+	d.srv.sim.stats.ReadErrors++
+	return errDisk
 }
 
 // losePower leaves what a loss of power leaves.
 func (d *disk) losePower(choose vfs.Chooser) {
 	d.mem = d.mem.Crash(choose)
 	d.FS, d.armed, d.inodes = d.mem, false, map[string]*inode{}
+	d.syncError, d.lie = false, writeTrue
 }
 
 // cutPower lets the power go off in the step after next so many, and disarm makes it stay on.
@@ -59,7 +110,7 @@ func (d *disk) off() bool {
 // clean says whether every byte of the log is durable.
 func (d *disk) clean() bool {
 	for name, n := range d.inodes { // any order
-		if n.dirty && strings.HasSuffix(path.Base(name), ".log") {
+		if n.dirty && isLog(name) {
 			return false
 		}
 	}
@@ -72,13 +123,10 @@ func (d *disk) watch(name string, f vfs.File, direct bool, err error) (vfs.File,
 	}
 	n := d.inodes[name]
 	if n == nil {
-		n = &inode{}
+		n = &inode{name: name}
 		d.inodes[name] = n
 	}
-	if direct {
-		return f, true, nil
-	}
-	return &watchedFile{File: f, inode: n}, false, nil
+	return &watchedFile{File: f, disk: d, inode: n, direct: direct}, direct, nil
 }
 
 // Create implements vfs.FS.
@@ -115,36 +163,91 @@ func (d *disk) Rename(from, to string) error {
 	err := d.FS.Rename(from, to)
 	if n := d.inodes[from]; err == nil && n != nil {
 		delete(d.inodes, from)
+		n.name, n.batches = to, false
 		d.inodes[to] = n
 	}
 	return err
 }
 
-// watchedFile notes which files want a sync.
+// watchedFile notes which files want a sync, and is where the disk's faults happen.
 type watchedFile struct {
 	vfs.File
-	inode *inode
+	disk   *disk
+	inode  *inode
+	direct bool
+}
+
+// touched notes that bytes want a sync, but for those that are durable when the write returns.
+func (f *watchedFile) touched() { f.inode.dirty = f.inode.dirty || !f.direct }
+
+func (f *watchedFile) Read(b []byte) (int, error) {
+	if err := f.disk.mayFail(); err != nil {
+		return 0, err
+	}
+	return f.File.Read(b)
+}
+
+func (f *watchedFile) ReadAt(b []byte, off int64) (int, error) {
+	if err := f.disk.mayFail(); err != nil {
+		return 0, err
+	}
+	return f.File.ReadAt(b, off)
 }
 
 func (f *watchedFile) Write(b []byte) (int, error) {
-	f.inode.dirty = true
+	f.touched()
 	return f.File.Write(b)
 }
 
 func (f *watchedFile) WriteAt(b []byte, off int64) (int, error) {
-	f.inode.dirty = true
+	d := f.disk
+	batch := isLog(f.inode.name) && off >= vfs.BlockSize && binary.LittleEndian.Uint64(b) != 0 // and not the zeros of a new segment
+	f.inode.batches = f.inode.batches || batch
+	if batch && f.direct && d.syncError {
+		n := d.srv.diskRand.IntN(len(b)/vfs.BlockSize+1) * vfs.BlockSize
+		if n > 0 {
+			if _, err := f.File.WriteAt(b[:n], off); err != nil {
+				return 0, err
+			}
+		}
+		return 0, d.failSync()
+	}
+	f.touched()
+	if lie := d.lie; batch && lie != writeTrue {
+		d.lie = writeTrue
+		d.srv.sim.stats.Lies++
+		d.srv.sim.log(d.srv.id, "has a disk that lies about %d bytes at %d", uint64(len(b)), uint64(off), 0)
+		if lie == writeLost {
+			return len(b), nil
+		}
+		off = vfs.BlockSize + d.srv.diskRand.Int64N(off/vfs.BlockSize)*vfs.BlockSize
+	}
 	return f.File.WriteAt(b, off)
 }
 
 func (f *watchedFile) Truncate(sizeBytes int64) error {
-	f.inode.dirty = true
+	f.touched()
 	return f.File.Truncate(sizeBytes)
 }
 
 func (f *watchedFile) Sync() error {
+	d := f.disk
+	if d.syncError && f.inode.batches && f.inode.dirty {
+		if err := d.mem.FailSync(f.inode.name); err != nil {
+			return err
+		}
+		return d.failSync()
+	}
 	err := f.File.Sync()
 	if err == nil {
-		f.inode.dirty = false
+		f.inode.dirty = d.mem.Stuck(f.inode.name)
 	}
 	return err
+}
+
+// failSync is the error of a sync or of a durable write.
+func (d *disk) failSync() error {
+	d.syncError, d.troubled = false, true
+	d.srv.sim.stats.SyncErrors++
+	return errDisk
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -31,7 +32,7 @@ func (p *process) wakeWriter() {
 		return
 	}
 	p.writing, p.writeFrom = true, p.sim.now
-	p.background(p.sim.diskRand.between(1, 50), p.write)
+	p.background(p.srv.diskRand.between(1, 50), p.write)
 }
 
 // background schedules something that another goroutine of the process does: no Flush follows.
@@ -42,7 +43,7 @@ func (p *process) background(us int64, do func()) {
 		case p.paused:
 			p.held = append(p.held, func() { p.background(0, do) })
 		default:
-			do()
+			p.guarded(do)
 			if !p.dead && p.disk.off() {
 				p.srv.powerWasCut()
 			}
@@ -54,14 +55,23 @@ func (p *process) write() {
 	batch := p.queue
 	p.queue = nil
 	p.logWrite(batch)
-	if err := p.writer.Write(batch); !p.ioDone("write the log", err) {
-		p.srv.mirror.batches = append(p.srv.mirror.batches, batch)
-		return // it may be there, in whole or not
+	p.writeBatch(batch)
+}
+
+// writeBatch tries until there is space, as the driver does.
+func (p *process) writeBatch(batch []*raftlog.Record) {
+	err := p.writer.Write(batch)
+	if p.noSpace = errors.Is(err, raftlog.ErrNoSpace) && p.disk.full; p.noSpace {
+		p.sim.stats.NoSpace++
+		p.background(noSpaceRetry, func() { p.writeBatch(batch) })
+		return
 	}
-	p.srv.mirror.batches = append(p.srv.mirror.batches, batch)
-	p.writes++
+	p.wrote(batch) // it may be there even if not, in whole or in part
+	if !p.ioDone("write the log", err) {
+		return
+	}
 	p.noteDurable()
-	delay := p.sim.syncDelay()
+	delay := p.srv.syncDelay()
 	if until := p.stalled - p.sim.now; until > delay {
 		delay = until
 	}
@@ -91,7 +101,7 @@ func (p *process) sync(batch []*raftlog.Record) {
 	p.noteDurable()
 	p.writing = false
 	p.wakeWriter()
-	p.reportAt = max(p.reportAt, p.sim.now+p.sim.diskRand.between(1, 100)) // one report does not overtake another
+	p.reportAt = max(p.reportAt, p.sim.now+p.srv.diskRand.between(1, 100)) // one report does not overtake another
 	p.at(p.reportAt-p.sim.now, func() {
 		for _, r := range batch {
 			p.appends--
@@ -100,19 +110,31 @@ func (p *process) sync(batch []*raftlog.Record) {
 	})
 }
 
+// wrote takes note of a batch that was written, or may have been.
+func (p *process) wrote(batch []*raftlog.Record) {
+	p.srv.mirror.batches = append(p.srv.mirror.batches, batch)
+	p.writes++
+}
+
 // noteDurable brings the mirror up to date: what was written is durable once no log file wants a sync.
 func (p *process) noteDurable() {
 	if p.disk.clean() {
 		p.srv.mirror.synced()
+		p.durable = p.writes
 	}
 }
 
-// ioDone says whether a disk operation was carried out. A cut of the power ends the process after the event; anything else is a failure.
+// ioDone says whether a disk operation was carried out. A cut of the power ends the process after the event, and an error that the disk gave ends it
+// at once; anything else is a failure.
 func (p *process) ioDone(what string, err error) bool {
-	if err == nil {
+	var corrupt *raftlog.CorruptError
+	switch {
+	case err == nil:
 		return true
-	}
-	if !errors.Is(err, vfs.ErrPowerOff) {
+	case errors.Is(err, vfs.ErrPowerOff):
+	case p.disk.troubled && errors.Is(err, errDisk), p.srv.rotten && errors.As(err, &corrupt):
+		p.crash(fmt.Sprintf("%s: %v", what, err))
+	default:
 		p.sim.fail("server %d: %s: %v", p.srv.id, what, err)
 	}
 	return false
@@ -121,41 +143,60 @@ func (p *process) ioDone(what string, err error) bool {
 // tidy is the log's background goroutine and its timer.
 func (p *process) tidy() {
 	if p.log.NeedsPrepare() {
-		if !p.ioDone("prepare a segment", p.log.Prepare()) {
+		if err := p.log.Prepare(); !p.wantsSpace(err) && !p.ioDone("prepare a segment", err) {
 			return
 		}
 	}
 	if !p.ioDone("write the watermark", p.log.Watermark()) {
 		return
 	}
-	p.background(p.sim.diskRand.between(50*millisecond, 150*millisecond), p.tidy)
+	p.background(p.srv.diskRand.between(50*millisecond, 150*millisecond), p.tidy)
+}
+
+// wantsSpace says whether something failed because the simulator has filled the disk.
+func (p *process) wantsSpace(err error) bool {
+	if p.disk.full && errors.Is(err, raftlog.ErrNoSpace) {
+		p.sim.stats.NoSpace++
+		return true
+	}
+	return false
 }
 
 // TakeSnapshot writes the file in two steps, some time after the view was made.
 func (h host) TakeSnapshot(s *node.Snapshot) {
 	p := h.p
 	p.sim.log(p.srv.id, "takes a snapshot at %d", s.Meta.GetIndex(), 0, 0)
-	p.background(p.sim.diskRand.about(20*millisecond), func() {
+	p.background(p.srv.diskRand.about(20*millisecond), func() {
 		w, err := p.log.CreateSnapshot(s.Meta)
 		if err == nil {
 			err = s.Write(w)
 		}
+		if p.wantsSpace(err) || p.disk.troubled && errors.Is(err, errDisk) {
+			p.snapshotFailed(s, w, err)
+			return
+		}
 		if !p.ioDone("write a snapshot", err) {
 			return
 		}
-		if !p.sim.calm && p.sim.diskRand.chance(0.05) { // as when the disk is full
-			if !p.ioDone("abort a snapshot", w.Abort()) {
+		p.background(p.srv.diskRand.about(30*millisecond), func() {
+			err := w.Commit()
+			if p.wantsSpace(err) || p.disk.troubled && errors.Is(err, errDisk) {
+				p.snapshotFailed(s, w, err)
 				return
 			}
-			p.at(0, func() { p.snapshotTaken(s, 0, raftlog.ErrNoSpace) })
-			return
-		}
-		p.background(p.sim.diskRand.about(30*millisecond), func() {
-			if p.ioDone("commit a snapshot", w.Commit()) {
+			if p.ioDone("commit a snapshot", err) {
 				p.at(10, func() { p.snapshotTaken(s, p.snapshotSize(s.Meta.GetIndex()), nil) })
 			}
 		})
 	})
+}
+
+// snapshotFailed gives up a snapshot for which there is no space, or that cannot be read back.
+func (p *process) snapshotFailed(s *node.Snapshot, w *raftlog.SnapshotWriter, err error) {
+	p.sim.stats.SnapshotFailures++
+	if w == nil || p.ioDone("abort a snapshot", w.Abort()) {
+		p.at(0, func() { p.snapshotTaken(s, 0, err) })
+	}
 }
 
 func (p *process) snapshotTaken(s *node.Snapshot, size int64, err error) {
@@ -184,13 +225,13 @@ func (h host) Restore(index uint64) {
 	p.sim.stats.Installs++
 	p.restoring = true
 	p.sim.log(p.srv.id, "restores the snapshot at %d", index, 0, 0)
-	p.background(p.sim.diskRand.about(20*millisecond), func() {
+	p.background(p.srv.diskRand.about(20*millisecond), func() {
 		state, err := p.load(index)
-		if err != nil {
-			p.sim.fail("server %d: load snapshot %d: %v", p.srv.id, index, err)
+		if !p.ioDone("load a snapshot", err) {
+			return
 		}
 		size := p.snapshotSize(index)
-		p.at(p.sim.diskRand.about(20*millisecond), func() {
+		p.at(p.srv.diskRand.about(20*millisecond), func() {
 			p.restoring = false
 			p.node.Restored(index, state, size)
 		})
@@ -237,7 +278,7 @@ func (h host) SendSnapshot(m *pb.Message) {
 	t := &transfer{from: p, to: to, index: index, term: m.GetSnapshot().GetMetadata().GetTerm()}
 	t.frame = peer.AppendMessage(nil, &peer.Message{Kind: peer.KindRaft, From: p.srv.raftID, To: to, Raft: m})
 	p.sim.log(p.srv.id, "sends the snapshot at %d to %x", index, to, 0)
-	p.background(p.sim.netDelay(), t.begin)
+	p.background(p.srv.netDelay(), t.begin)
 }
 
 // transfer is a snapshot on its way.
@@ -255,8 +296,8 @@ type transfer struct {
 func (t *transfer) begin() {
 	p := t.from
 	f, err := p.log.OpenSnapshotRaw(t.index)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.end(false) // newer ones came meanwhile
+	if errors.Is(err, fs.ErrNotExist) || p.disk.troubled && errors.Is(err, errDisk) {
+		t.end(false) // newer ones came meanwhile, or it can't be read
 		return
 	}
 	if err != nil {
@@ -268,6 +309,10 @@ func (t *transfer) begin() {
 	if err == nil {
 		_, err = f.ReadAt(t.data, 0)
 	}
+	if p.disk.troubled && errors.Is(err, errDisk) {
+		t.end(false)
+		return
+	}
 	if err != nil {
 		p.sim.fail("server %d: read snapshot %d to send it: %v", p.srv.id, t.index, err)
 	}
@@ -277,7 +322,7 @@ func (t *transfer) begin() {
 		return
 	}
 	t.dest = v.proc
-	t.dest.background(p.sim.netDelay(), t.receive)
+	t.dest.background(p.srv.netDelay(), t.receive)
 	p.sim.after(5*second, func() { t.end(false) }) // of silence: the sender gives up
 }
 
@@ -285,19 +330,19 @@ func (t *transfer) begin() {
 func (t *transfer) receive() {
 	q := t.dest
 	var err error
-	if t.w, err = q.log.ReceiveSnapshot(t.index, t.term); !q.ioDone("receive a snapshot", err) {
+	if t.w, err = q.log.ReceiveSnapshot(t.index, t.term); !t.wrote("receive a snapshot", err) {
 		return
 	}
-	half := int(q.sim.netRand.between(0, int64(len(t.data))))
-	if _, err = t.w.Write(t.data[:half]); !q.ioDone("write a received snapshot", err) {
+	half := int(q.srv.netRand.between(0, int64(len(t.data))))
+	if _, err = t.w.Write(t.data[:half]); !t.wrote("write a received snapshot", err) {
 		return
 	}
-	q.background(q.sim.netDelay(), func() { t.finish(t.data[half:]) })
+	q.background(q.srv.netDelay(), func() { t.finish(t.data[half:]) })
 }
 
 func (t *transfer) finish(rest []byte) {
 	q, s := t.dest, t.from.sim
-	if t.ended || s.cut(t.from.srv, q.srv) || t.from.dead || !s.calm && s.netRand.chance(0.1) {
+	if t.ended || s.cut(t.from.srv, q.srv) || t.from.dead || !s.calm && q.srv.netRand.chance(0.1) {
 		if err := t.w.Abort(); err != nil && !errors.Is(err, vfs.ErrPowerOff) {
 			s.fail("abort a received snapshot: %v", err)
 		}
@@ -308,7 +353,7 @@ func (t *transfer) finish(rest []byte) {
 	if err == nil {
 		err = t.w.Commit()
 	}
-	if !q.ioDone("store a received snapshot", err) {
+	if !t.wrote("store a received snapshot", err) {
 		return
 	}
 	q.at(10, func() {
@@ -318,7 +363,25 @@ func (t *transfer) finish(rest []byte) {
 		}
 		q.node.SnapshotReceived(m.Raft)
 	})
-	t.end(s.calm || !s.netRand.chance(0.1)) // an answer that is lost counts as a failure
+	t.end(s.calm || !q.srv.netRand.chance(0.1)) // an answer that is lost counts as a failure
+}
+
+// wrote says whether a step of storing the file was carried out. Where there is no space for it, or it is not what its sender took it for, the transfer fails.
+func (t *transfer) wrote(what string, err error) bool {
+	q := t.dest
+	var corrupt *raftlog.CorruptError
+	if !q.wantsSpace(err) && !(errors.As(err, &corrupt) && t.from.srv.rotten) && !(q.disk.troubled && errors.Is(err, errDisk)) {
+		return q.ioDone(what, err)
+	}
+	q.sim.stats.SnapshotFailures++
+	q.sim.log(q.srv.id, "cannot take the snapshot at %d", t.index, 0, 0)
+	if t.w != nil {
+		if err := t.w.Abort(); err != nil && !errors.Is(err, vfs.ErrPowerOff) {
+			q.sim.fail("server %d: abort a received snapshot: %v", q.srv.id, err)
+		}
+	}
+	t.end(false)
+	return false
 }
 
 func (t *transfer) end(ok bool) {
@@ -327,5 +390,5 @@ func (t *transfer) end(ok bool) {
 	}
 	t.ended = true
 	p := t.from
-	p.at(p.sim.netDelay(), func() { p.node.SnapshotSent(t.to, t.index, ok) })
+	p.at(p.srv.netDelay(), func() { p.node.SnapshotSent(t.to, t.index, ok) })
 }

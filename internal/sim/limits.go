@@ -7,7 +7,7 @@ const (
 	// maxEvents ends a run that goes round in circles.
 	maxEvents = 5_000_000
 	// maxServers is the largest ensemble that is drawn.
-	maxServers = 5
+	maxServers = 7
 	// maxPending bounds the commands of one server's clients that wait to be applied.
 	maxPending = 4096
 	// maxBarriers bounds the barriers of one server that wait.
@@ -21,6 +21,17 @@ const (
 	maxAppends       = 4096
 	maxUnackedChunks = 2 * maxPending
 
+	// maxSteps bounds a range of clients' steps in a script.
+	maxSteps = 1 << 24
+	// maxFaultPhase and maxClients bound what a script may ask for.
+	maxFaultPhase = 600 * second
+	maxClients    = 1000
+
+	// diskBytes is the size of a disk.
+	diskBytes = 1 << 40
+	// noSpaceRetry is how long a writer waits that found the disk full.
+	noSpaceRetry = 100 * millisecond
+
 	millisecond = int64(1000)
 	second      = 1000 * millisecond
 	// startMs is the wall clock at the start of a simulation, milliseconds since the Unix epoch.
@@ -28,4 +39,6 @@ const (
 
 	// convergeWithin is how long after the last fault everything has to be answered and equal.
 	convergeWithin = 90 * second
+	// beyondPatience is how long a run beyond the fault budget is watched after the last fault: it may have stopped for good.
+	beyondPatience = 15 * second
 )

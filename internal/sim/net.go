@@ -23,7 +23,11 @@ type link struct {
 	last     int64    // when the last thing on it arrives
 	blocked  int      // partitions that cut it
 	silent   bool     // one end lost power: the other will find out
+	halfOpen bool     // one end has forgotten the connection: likewise
 	held     [][]byte // what a partition holds up
+	rand     random
+
+	slowBy, slowUntil int64 // microseconds
 }
 
 func (l *link) up() bool { return l.fp != nil }
@@ -33,7 +37,7 @@ func (s *simulation) connectAll() {
 		v.links = make([]*link, len(s.servers))
 		for i, w := range s.servers {
 			if v != w {
-				v.links[i] = &link{sim: s, from: v, to: w}
+				v.links[i] = &link{sim: s, from: v, to: w, rand: newRandom(s.script.seed, streamLink, uint64(v.id)<<16|uint64(w.id))}
 				v.links[i].redial()
 			}
 		}
@@ -56,11 +60,20 @@ func (s *simulation) cut(from, to *server) bool {
 	return from != to && from.links[to.id-1].blocked > 0
 }
 
-func (s *simulation) netDelay() int64 { return s.p.minUs + s.netRand.about(s.p.delayUs) }
+func (l *link) delay() int64 {
+	d := l.sim.p.minUs + l.rand.about(l.sim.p.delayUs)
+	if l.sim.now < l.slowUntil {
+		d += l.rand.about(l.slowBy)
+	}
+	return d
+}
+
+// netDelay is that of what takes another way: snapshots.
+func (v *server) netDelay() int64 { return v.sim.p.minUs + v.netRand.about(v.sim.p.delayUs) }
 
 // redial tries to connect, again and again until it succeeds.
 func (l *link) redial() {
-	l.sim.after(l.sim.netRand.between(1, 200)*millisecond, func() {
+	l.sim.after(l.rand.between(1, 200)*millisecond, func() {
 		if l.up() {
 			return
 		}
@@ -70,7 +83,7 @@ func (l *link) redial() {
 			return
 		}
 		l.number++
-		l.fp, l.tp, l.silent = from, to, false
+		l.fp, l.tp, l.silent, l.halfOpen = from, to, false, false
 		id := l.from.raftID
 		l.arrive(func() {
 			l.sim.log(to.srv.id, "is reached by %x", id, 0, 0)
@@ -84,7 +97,7 @@ func (l *link) redial() {
 
 // arrive lets something happen at the far end, after all that was sent before it.
 func (l *link) arrive(do func()) {
-	at := max(l.last, l.sim.now+l.sim.netDelay())
+	at := max(l.last, l.sim.now+l.delay())
 	l.last = at
 	p := l.tp
 	l.sim.heap.push(at, func() { p.run(do) })
@@ -95,7 +108,8 @@ func (l *link) breakUp() {
 	if !l.up() {
 		return
 	}
-	if l.sim.netRand.chance(0.5) {
+	l.sim.stats.Breaks++
+	if l.rand.chance(0.5) {
 		l.number++
 	}
 	id, p := l.fp.raftID, l.tp
@@ -106,7 +120,7 @@ func (l *link) breakUp() {
 			p.node.PeerDown(id)
 		}
 	})
-	l.fp, l.tp, l.held, l.silent = nil, nil, nil, false
+	l.fp, l.tp, l.held, l.silent, l.halfOpen = nil, nil, nil, false, false
 	l.redial()
 }
 
@@ -122,7 +136,7 @@ func (s *simulation) serverEnded(v *server, silent bool) {
 		}
 		l.silent = true
 		number := l.number
-		s.after(s.netRand.between(1000, 6000)*millisecond, func() {
+		s.after(l.rand.between(1000, 6000)*millisecond, func() {
 			if l.number == number && l.silent {
 				l.breakUp()
 			}
@@ -135,7 +149,7 @@ func (s *simulation) serverStarted(v *server) {
 	s.each(func(l *link) {
 		if (l.from == v || l.to == v) && l.silent {
 			number := l.number
-			s.after(s.netRand.between(1, 50)*millisecond, func() {
+			s.after(l.rand.between(1, 50)*millisecond, func() {
 				if l.number == number && l.silent {
 					l.breakUp()
 				}
@@ -159,7 +173,7 @@ func (p *process) send(m *peer.Message) bool {
 	}
 	frame := peer.AppendMessage(nil, m)
 	l := p.srv.links[to-1]
-	if l.fp != p || len(l.held) >= maxHeldFrames || !s.calm && s.netRand.chance(s.p.refuse) {
+	if l.fp != p || len(l.held) >= maxHeldFrames || !s.calm && l.rand.chance(s.p.refuse) {
 		return false
 	}
 	s.stats.Frames++
@@ -178,18 +192,24 @@ func (p *process) send(m *peer.Message) bool {
 func (l *link) transmit(frame []byte) {
 	s := l.sim
 	if !s.p.lossy || s.calm {
-		at := max(l.last, s.now+s.slowness()*s.netDelay())
+		at := max(l.last, s.now+s.slowness()*l.delay())
 		l.last = at
 		l.deliverAt(at, frame)
 		return
 	}
-	if l.blocked > 0 || s.netRand.chance(s.loss()) {
+	if l.blocked > 0 || l.rand.chance(s.loss()) {
 		s.stats.Lost++
 		return
 	}
-	l.deliverAt(s.now+s.netDelay(), frame)
-	if s.netRand.chance(s.p.dup) {
-		l.deliverAt(s.now+10*s.netDelay(), bytes.Clone(frame))
+	at := s.now + l.delay()
+	if at < l.last {
+		s.stats.Overtaken++
+	}
+	l.last = max(l.last, at)
+	l.deliverAt(at, frame)
+	if l.rand.chance(s.p.dup) {
+		s.stats.Doubled++
+		l.deliverAt(s.now+10*l.delay(), bytes.Clone(frame))
 	}
 }
 
@@ -211,7 +231,7 @@ func (s *simulation) loss() float64 {
 func (l *link) deliverAt(at int64, frame []byte) {
 	p, number := l.tp, l.number
 	l.sim.heap.push(at, func() {
-		if (l.number != number || l.silent) && !l.sim.p.lossy {
+		if (l.number != number || l.silent) && !l.sim.p.lossy || l.halfOpen && l.number == number {
 			l.sim.stats.Lost++
 			return
 		}
@@ -239,9 +259,7 @@ func (p *process) receive(frame []byte) {
 		p.node.Deliver(m)
 	case m.Kind == peer.KindJoinReply && m.To == p.srv.raftID && m.Join.OK:
 		s.log(p.srv.id, "may join", 0, 0, 0)
-		if err := p.boot(); err != nil {
-			s.fail("server %d cannot start its node after it has joined: %v", p.srv.id, err)
-		}
+		p.ioDone("start a node after it has joined", p.boot())
 	}
 }
 
@@ -271,14 +289,14 @@ func (s *simulation) logFrame(server uint16, verb string, m *peer.Message) {
 
 // askToJoin is what a server does that is no member, now and then for as long as it lives, as the driver does it.
 func (p *process) askToJoin() {
-	p.at(p.sim.timeRand.between(50, 300)*millisecond, func() {
+	p.at(p.srv.timeRand.between(50, 300)*millisecond, func() {
 		defer p.askToJoin()
 		if p.node != nil && p.node.Leadership().Leader != 0 && slices.ContainsFunc(p.node.State().Members(), func(m peer.Member) bool { return m.RaftID == p.srv.raftID }) {
 			return
 		}
 		for _, v := range p.sim.servers {
 			if p.up[v.raftID] {
-				me := peer.Member{ServerID: p.srv.id, RaftID: p.srv.raftID, PeerAddr: "peer", ClientAddr: "client"}
+				me := peer.Member{ServerID: p.srv.id, RaftID: p.srv.raftID, Observer: p.srv.observer, PeerAddr: "peer", ClientAddr: "client"}
 				p.send(&peer.Message{Kind: peer.KindJoin, From: p.srv.raftID, To: v.raftID, Join: peer.Join{Member: me}})
 			}
 		}

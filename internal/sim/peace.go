@@ -30,8 +30,8 @@ func (s *simulation) unrest() string {
 	if s.voterLost() {
 		return "a voter whose disk is gone has not been replaced"
 	}
-	if c := s.ghost.conf(); len(c.GetVotersOutgoing())+len(c.GetLearners()) > 0 {
-		return fmt.Sprintf("the configuration is still %v", c)
+	if s.misplaced() {
+		return fmt.Sprintf("the configuration is still %v", s.ghost.conf())
 	}
 	return ""
 }

@@ -1,8 +1,10 @@
 package sim
 
 import (
+	crand "crypto/rand"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
@@ -31,6 +33,8 @@ type process struct {
 	queue     []*raftlog.Record
 	writing   bool
 	writes    uint64 // carried out
+	durable   uint64 // of those
+	noSpace   bool   // the disk is full: what is to be written waits
 	writeFrom int64  // since when
 	stalled   int64  // until when nothing gets durable
 	reportAt  int64  // when the last report of durable records arrives
@@ -63,12 +67,52 @@ func (p *process) run(do func()) {
 	case p.paused:
 		p.held = append(p.held, do)
 	default:
-		if p.node != nil {
-			p.node.Now(p.srv.clockMs())
-		}
-		do()
-		p.after()
+		p.guarded(func() {
+			if p.node != nil {
+				p.node.Now(p.srv.clockMs())
+			}
+			do()
+			p.after()
+		})
 	}
+}
+
+// guarded runs code of the process. A panic ends the process if its disk is to blame: what it has to have and cannot read. Any other ends the simulation.
+func (p *process) guarded(do func()) {
+	crand.Reader = p.srv.jitter
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case violation, crash:
+			panic(e)
+		default:
+			if !p.diskToBlame() {
+				panic(crash{e, debug.Stack()})
+			}
+			p.crash(fmt.Sprint(e))
+		}
+	}()
+	do()
+}
+
+// crash is a panic on its way up, with the place where it came from.
+type crash struct {
+	what  any
+	stack []byte
+}
+
+// diskToBlame says whether the disk has given the process an error, or something else than was written.
+func (p *process) diskToBlame() bool { return p.disk.troubled || p.srv.rotten }
+
+// crash ends the process by its own doing. It is started again, as by a service manager.
+func (p *process) crash(why string) {
+	if p.dead {
+		return
+	}
+	p.sim.stats.Crashes++
+	p.note("gives up: %s", why)
+	p.srv.end(false)
+	p.srv.restartIn(max(p.srv.downtime(), 20*millisecond))
 }
 
 // after follows every event of the process.
@@ -94,7 +138,7 @@ func (p *process) scheduleFlush() {
 		return
 	}
 	p.busyFlush = true
-	p.sim.after(p.sim.timeRand.between(0, p.sim.p.gatherUs), func() {
+	p.sim.after(p.srv.timeRand.between(0, p.sim.p.gatherUs), func() {
 		p.busyFlush = false
 		if !p.dead && p.paused {
 			p.held = append(p.held, func() {})
@@ -102,9 +146,11 @@ func (p *process) scheduleFlush() {
 		if p.dead || p.paused {
 			return
 		}
-		p.node.Now(p.srv.clockMs())
-		p.node.Flush()
-		p.check()
+		p.guarded(func() {
+			p.node.Now(p.srv.clockMs())
+			p.node.Flush()
+			p.check()
+		})
 	})
 }
 
@@ -125,7 +171,7 @@ func (p *process) open() error {
 		return err
 	}
 	p.log, p.writer = log, log.Writer()
-	if v := p.srv; v.rotten && v.batches > 0 && log.Recovered().Batches+1 == v.batches {
+	if v := p.srv; v.rotten && log.Recovered().Batches+1 == v.batches {
 		return errDoubt
 	}
 	if err := p.srv.mirror.recovered(log); err != nil {
@@ -157,8 +203,7 @@ func (p *process) found() error {
 	if err := p.writer.Write([]*raftlog.Record{r}); err != nil {
 		return err
 	}
-	p.writes++
-	p.srv.mirror.batches = append(p.srv.mirror.batches, []*raftlog.Record{r})
+	p.wrote([]*raftlog.Record{r})
 	if err := p.writer.Sync(); err != nil {
 		return err
 	}
@@ -216,9 +261,10 @@ func (p *process) tick() {
 	})
 }
 
-// watchdog hands leadership over when the disk hangs, as the driver does.
+// watchdog hands leadership over when the disk hangs or is full, as the driver does.
 func (p *process) watchdog() {
-	if p.writing && p.sim.now-p.writeFrom > int64(p.sim.p.electionTicks)*p.sim.p.tickUs && p.lead.Leader == p.srv.raftID {
+	hangs := p.writing && p.sim.now-p.writeFrom > int64(p.sim.p.electionTicks)*p.sim.p.tickUs
+	if (hangs || p.noSpace) && p.lead.Leader == p.srv.raftID {
 		p.node.Transfer()
 	}
 }
@@ -226,6 +272,7 @@ func (p *process) watchdog() {
 // pause stops the process for a while, as SIGSTOP or a machine that hangs does.
 func (p *process) pause(us int64) {
 	p.paused = true
+	p.sim.stats.Pauses++
 	p.sim.log(p.srv.id, "is paused for %d ms", uint64(us/millisecond), 0, 0)
 	p.sim.after(us, p.resume)
 }
@@ -245,6 +292,7 @@ func (p *process) resume() {
 
 // stop ends the process in good order.
 func (p *process) stop() {
+	p.sim.stats.Stops++
 	p.sim.log(p.srv.id, "is stopped", 0, 0, 0)
 	if p.node != nil {
 		p.node.Stop()
@@ -258,4 +306,5 @@ func (p *process) stop() {
 		}
 	}
 	p.srv.kill()
+	p.srv.batches = 0
 }

@@ -5,11 +5,26 @@ import (
 	"math/rand/v2"
 )
 
-// random is one of the simulation's sources of chance. Each part has its own, so that a change in one disturbs the others least.
+// random is one of the simulation's sources of chance. Every server, every link, every fault and every step of the clients has its own, so
+// that when one of them is left out (Shrink) the others draw what they drew before.
 type random struct{ *rand.Rand }
 
-func newRandom(seed, stream uint64) random {
-	return random{rand.New(rand.NewPCG(seed, 0x676f7068_00000000|stream))}
+// The sources, as the first half of a stream's number; the second half says which one of that kind.
+const (
+	streamParams = iota
+	streamPlan
+	streamClients
+	streamStep
+	streamDisk
+	streamTime
+	streamNet
+	streamLink
+	streamFault
+	streamJitter
+)
+
+func newRandom(seed, kind, n uint64) random {
+	return random{rand.New(rand.NewPCG(seed, mix(kind, n)))}
 }
 
 // chance is true with probability p.

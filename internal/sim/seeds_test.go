@@ -4,3 +4,6 @@ package sim
 
 // defaultSeeds is how many seeds a plain run of the tests takes.
 const defaultSeeds = 60
+
+// raceEnabled says whether the tests run under the race detector.
+const raceEnabled = false

@@ -1,8 +1,11 @@
 package sim
 
 import (
+	crand "crypto/rand"
+	"encoding/binary"
 	"errors"
 	"math"
+	mrand "math/rand/v2"
 
 	"gopherwood/internal/node"
 	"gopherwood/internal/raftlog"
@@ -24,17 +27,29 @@ type server struct {
 	offsetMs int64 // of its clock
 	driftPpm int64
 	proc     *process // nil while it is down
+	observer bool     // it is to stay a learner
 	starting bool
-	rotten   bool    // its disk was damaged while it was down
-	batches  uint64  // that its log had when it crashed; 0 if it was stopped in good order
+	rotten   bool    // its disk is damaged, or has lied, and no process has begun with that yet
+	batches  uint64  // durable ones that its log had when its last process ended; 0 if it was stopped in good order
 	links    []*link // to the server with id i+1 at i; nil to itself
+
+	diskRand, timeRand, netRand random
+	jitter                      *mrand.ChaCha8 // of raft's elections
 }
 
 func newServer(s *simulation, id uint16) *server {
-	v := &server{sim: s, id: id, founder: true}
+	v := &server{sim: s, id: id, observer: int(id) > s.p.servers-s.p.observers}
+	v.founder = !v.observer
+	seed := s.script.seed
+	v.diskRand, v.timeRand, v.netRand = newRandom(seed, streamDisk, uint64(id)), newRandom(seed, streamTime, uint64(id)), newRandom(seed, streamNet, uint64(id))
+	var key [32]byte
+	for i, r := 0, newRandom(seed, streamJitter, uint64(id)); i < len(key); i += 8 {
+		binary.LittleEndian.PutUint64(key[i:], r.Uint64())
+	}
+	v.jitter = mrand.NewChaCha8(key)
 	v.incarnate()
 	v.founderID = v.raftID
-	v.offsetMs, v.driftPpm = s.timeRand.between(-500, 500), s.timeRand.between(-200, 200)
+	v.offsetMs, v.driftPpm = v.timeRand.between(-500, 500), v.timeRand.between(-200, 200)
 	v.newDisk()
 	return v
 }
@@ -43,12 +58,12 @@ func newServer(s *simulation, id uint16) *server {
 func (v *server) incarnate() {
 	v.incarnations++
 	for v.raftID == 0 || v.sim.ghost.mirrors[v.raftID] != nil {
-		v.raftID = node.MakeID(v.id, v.sim.timeRand.Uint64N(0xfff)+1)
+		v.raftID = node.MakeID(v.id, v.timeRand.Uint64N(0xfff)+1)
 	}
 }
 
 func (v *server) newDisk() {
-	v.disk = newDisk(v.sim.diskRand.Uint64(), v.sim.p.direct)
+	v.disk = newDisk(v)
 	v.mirror = &mirror{}
 	v.sim.ghost.mirrors[v.raftID] = v.mirror
 }
@@ -75,25 +90,39 @@ func (v *server) start() {
 	p := &process{sim: s, srv: v, raftID: v.raftID, origin: node.MakeID(v.id, v.starts), disk: v.disk, up: map[uint64]bool{}}
 	p.audit = newAuditor(p)
 	v.proc = p
+	v.disk.troubled = false
 	s.log(v.id, "starts as %x with origin %x", v.raftID, p.origin, 0)
+	crand.Reader = v.jitter
 	err := p.open()
-	if v.disk.off() {
+	switch {
+	case v.disk.off():
 		v.powerWasCut()
-		return
+	case p.dead: // in its first steps
+	case err == nil:
+		v.rotten = v.rotten && v.disk.lie != writeTrue // what it found is what it goes on with
+		s.serverStarted(v)
+	default:
+		v.cannotStart(err)
 	}
+}
+
+// cannotStart ends a process whose disk does not let it begin. Damage costs the server its disk; errors and want of
+// space pass.
+func (v *server) cannotStart(err error) {
+	s := v.sim
 	var corrupt *raftlog.CorruptError
-	if v.rotten && (errors.As(err, &corrupt) || errors.Is(err, errDoubt)) {
+	switch {
+	case v.rotten && (errors.As(err, &corrupt) || errors.Is(err, errDoubt)):
 		s.log(v.id, "finds that its log is damaged", 0, 0, 0)
 		s.stats.Condemned++
 		v.wipe()
-		v.restartIn(s.downtime())
-		return
-	}
-	v.rotten = false
-	if err != nil {
+	case v.disk.troubled && errors.Is(err, errDisk), errors.Is(err, raftlog.ErrNoSpace) && v.disk.full:
+		s.stats.StartFailures++
+		v.end(false)
+	default:
 		s.fail("server %d cannot start: %v", v.id, err)
 	}
-	s.serverStarted(v)
+	v.restartIn(max(v.downtime(), 20*millisecond))
 }
 
 // kill ends the process; what it wrote is there, synced or not.
@@ -102,7 +131,7 @@ func (v *server) kill() { v.end(false) }
 // losePower ends the process, if there is one, and what was not durable is there or not, sector by sector.
 func (v *server) losePower() {
 	v.end(true)
-	r := v.sim.diskRand
+	r := v.diskRand
 	var choose vfs.Chooser = r
 	switch r.IntN(4) {
 	case 0:
@@ -117,7 +146,7 @@ func (v *server) losePower() {
 func (v *server) powerWasCut() {
 	v.sim.stats.Torn++
 	v.losePower()
-	v.restartIn(v.sim.downtime())
+	v.restartIn(v.downtime())
 }
 
 // always chooses the n-th outcome or, if there are fewer, the last.
@@ -131,6 +160,9 @@ func (v *server) end(silent bool) {
 		return
 	}
 	p.dead, v.proc = true, nil
+	if p.log != nil {
+		v.batches = p.log.Recovered().Batches + p.durable
+	}
 	if silent {
 		v.sim.log(v.id, "loses power", 0, 0, 0)
 	} else {

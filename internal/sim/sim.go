@@ -4,7 +4,6 @@ import (
 	crand "crypto/rand"
 	"fmt"
 	"io"
-	mrand "math/rand/v2"
 	"runtime/debug"
 	"strings"
 )
@@ -12,6 +11,8 @@ import (
 // Options say which simulation to run. The zero value, with a seed, works.
 type Options struct {
 	Seed     uint64
+	Mode     Mode    // "": Safe
+	Script   *Script // what to run; nil: what the seed and the next three draw
 	Profile  Profile
 	Servers  int    // 0: drawn
 	Workload string // "ledger" or "tree"; "": drawn
@@ -34,25 +35,29 @@ type Bugs struct {
 // Result is what came of a simulation.
 type Result struct {
 	Seed      uint64
+	Mode      Mode
 	Params    string
 	Violation string   // what was broken, empty if nothing
 	Trace     []string // the last events before it
 	Hash      uint64   // of all events
 	Events    int
-	SimUs     int64 // simulated time, microseconds
+	Steps     uint64 // that clients took
+	SimUs     int64  // simulated time, microseconds
 	Stats     Stats
 }
 
 // Stats count what happened, so that a test can see that the weather was bad enough.
 type Stats struct {
-	Commands, Acked, Unknown, Barriers, Expiries, LateExpiries  int
-	Kills, Powers, Torn, Stops, Wipes, Promotions, Pauses       int
-	Partitions, Breaks, Transfers, Snapshots, Installs, Leaders int
-	Reshapes                                                    int
-	Replays                                                     int
-	Rots, Condemned                                             int
-	Frames, Lost                                                int
-	Faults                                                      [faultKinds]int
+	Commands, Acked, Unknown, Barriers, Expiries, LateExpiries int
+	Torn, Stops, Promotions, Pauses                            int
+	Breaks, Snapshots, Installs, Leaders                       int
+	Replays                                                    int
+	Rots, Lies, Condemned                                      int
+	ReadErrors, SyncErrors, NoSpace                            int
+	SnapshotFailures, StartFailures, Crashes                   int
+	Frames, Lost, Doubled, Overtaken                           int
+	Whole, Halted                                              int // runs that ended with everything done, and, beyond the fault budget, without
+	Faults                                                     [faultKinds]int
 }
 
 // Add adds up the figures of several runs.
@@ -69,14 +74,20 @@ type statField struct {
 }
 
 func (s *Stats) fields() []statField {
-	return []statField{
+	fields := []statField{
 		{"commands", &s.Commands}, {"acked", &s.Acked}, {"unknown", &s.Unknown}, {"barriers", &s.Barriers}, {"expiries", &s.Expiries},
-		{"late expiries", &s.LateExpiries}, {"kills", &s.Kills}, {"power cuts", &s.Powers}, {"torn writes", &s.Torn}, {"stops", &s.Stops},
-		{"wipes", &s.Wipes}, {"promotions", &s.Promotions}, {"pauses", &s.Pauses}, {"partitions", &s.Partitions}, {"breaks", &s.Breaks},
-		{"transfers", &s.Transfers}, {"reshapes", &s.Reshapes}, {"snapshots", &s.Snapshots}, {"installs", &s.Installs}, {"leaders", &s.Leaders}, {"replays", &s.Replays},
-		{"rots", &s.Rots}, {"condemned", &s.Condemned},
-		{"frames", &s.Frames}, {"lost", &s.Lost},
+		{"late expiries", &s.LateExpiries}, {"torn writes", &s.Torn}, {"stops", &s.Stops},
+		{"promotions", &s.Promotions}, {"pauses", &s.Pauses}, {"breaks", &s.Breaks},
+		{"snapshots", &s.Snapshots}, {"installs", &s.Installs}, {"leaders", &s.Leaders}, {"replays", &s.Replays},
+		{"rots", &s.Rots}, {"lies", &s.Lies}, {"condemned", &s.Condemned},
+		{"read errors", &s.ReadErrors}, {"sync errors", &s.SyncErrors}, {"writes without space", &s.NoSpace},
+		{"failed snapshots", &s.SnapshotFailures}, {"failed starts", &s.StartFailures}, {"crashes", &s.Crashes},
+		{"frames", &s.Frames}, {"lost", &s.Lost}, {"doubled", &s.Doubled}, {"overtaken", &s.Overtaken}, {"whole at the end", &s.Whole}, {"halted", &s.Halted},
 	}
+	for i := range s.Faults {
+		fields = append(fields, statField{"fault " + faultTable[i].name, &s.Faults[i]})
+	}
+	return fields
 }
 
 // String lists the figures.
@@ -127,7 +138,10 @@ type simulation struct {
 	settleBy      int64
 	barriersAsked bool
 
-	faults, netRand, diskRand, clientRand, timeRand random
+	script     *Script
+	faults     random // of the fault that is happening
+	clientRand random
+	steps      uint64 // that clients have taken
 
 	servers   []*server // server id i+1 at i
 	ghost     *ghost
@@ -140,26 +154,19 @@ type simulation struct {
 func Run(o Options) *Result {
 	old := crand.Reader
 	defer func() { crand.Reader = old }()
-	var key [32]byte
-	for i := range 8 {
-		key[i] = byte(o.Seed >> (8 * i))
+	s := &simulation{o: o, trace: newTrace(o.Trace), script: o.Script}
+	if s.script == nil {
+		s.script = draw(&o)
 	}
-	crand.Reader = mrand.NewChaCha8(key)
-
-	s := &simulation{o: o, trace: newTrace(o.Trace)}
-	s.faults, s.netRand, s.diskRand = newRandom(o.Seed, 1), newRandom(o.Seed, 2), newRandom(o.Seed, 3)
-	s.clientRand, s.timeRand = newRandom(o.Seed, 4), newRandom(o.Seed, 5)
-	s.p = drawParams(newRandom(o.Seed, 0), &o)
-	if o.tune != nil {
-		o.tune(&s.p)
-	}
+	s.p = s.script.params
+	s.faults, s.clientRand = newRandom(s.script.seed, streamFault, 0), newRandom(s.script.seed, streamClients, 0)
 	s.ghost = newGhost(s)
-	r := &Result{Seed: o.Seed, Params: s.p.String()}
+	r := &Result{Seed: s.script.seed, Mode: s.script.mode, Params: s.p.String()}
 	r.Violation = s.run(&r.Events)
 	if r.Violation != "" {
 		r.Trace = s.trace.tail()
 	}
-	r.Hash, r.SimUs, r.Stats = s.trace.sum.Sum64(), s.now, s.stats
+	r.Hash, r.SimUs, r.Stats, r.Steps = s.trace.sum.Sum64(), s.now, s.stats, s.steps
 	return r
 }
 
@@ -170,6 +177,8 @@ func (s *simulation) run(events *int) (bad string) {
 		case nil:
 		case violation:
 			bad = string(v)
+		case crash:
+			bad = fmt.Sprintf("panic: %v\n%s", v.what, v.stack)
 		default:
 			bad = fmt.Sprintf("panic: %v\n%s", v, debug.Stack())
 		}
@@ -196,7 +205,7 @@ func (s *simulation) build() {
 	}
 	s.connectAll()
 	for _, v := range s.servers {
-		s.after(s.timeRand.between(0, 100*millisecond), v.start)
+		s.after(v.timeRand.between(0, 100*millisecond), v.start)
 	}
 	s.scheduleFaults()
 	if s.o.story != nil {
@@ -221,7 +230,9 @@ func (s *simulation) log(server uint16, format string, a, b, c uint64) {
 func (s *simulation) founders() []uint64 {
 	var ids []uint64
 	for _, v := range s.servers {
-		ids = append(ids, v.founderID)
+		if !v.observer {
+			ids = append(ids, v.founderID)
+		}
 	}
 	return ids
 }

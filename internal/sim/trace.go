@@ -106,7 +106,7 @@ func (h logHandler) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	h.p.note("log: %s", text)
-	if r.Level >= slog.LevelError && !h.p.expectError {
+	if r.Level >= slog.LevelError && !h.p.expectError && !h.p.diskToBlame() {
 		h.p.sim.fail("the node of server %d logs an error: %s", h.p.srv.id, text)
 	}
 	return nil
