@@ -19,7 +19,7 @@ import (
 // first.
 const lattice = `
 0 ground    zk  internal/vfs  internal/sock  internal/certs
-0 ground    internal/sasl  internal/audit
+0 ground    internal/sasl  internal/audit  internal/planted
 1 core      internal/sasl/krb5
 1 core      internal/tree  internal/watch  internal/session
 2 edges     internal/wire  internal/raftlog  internal/peer
@@ -31,6 +31,7 @@ const lattice = `
 7 proofs    internal/fakezk  internal/sim  internal/certs/certtest
 7 proofs    e2e  e2e/oracle  e2e/upstream  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/internal/raw
 7 proofs    e2e/chaos  e2e/internal/lan  e2e/internal/baddisk
+8 programs  cmd/gopherwood-sim
 
 may internal/server  internal/server/zoocfg
 may e2e/internal/load  e2e/internal/raw

@@ -5,6 +5,8 @@ import (
 
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
+
+	"gopherwood/internal/planted"
 )
 
 // apply applies committed entries in order, inside one batch of the state machine.
@@ -40,6 +42,9 @@ func (n *Node) applyBatch(e *pb.Entry) {
 	}
 	n.state.timeMs = max(n.state.timeMs, r.timeMs)
 	c := Command{Index: e.GetIndex(), Term: e.GetTerm(), TimeMs: n.state.timeMs}
+	if planted.LocalClock.On() {
+		c.TimeMs = n.nowMs
+	}
 	var s segment
 	for {
 		more, err := r.next(&s)
@@ -50,7 +55,7 @@ func (n *Node) applyBatch(e *pb.Entry) {
 			n.log.Error("a committed entry can't be read to its end; the rest has no effect", "index", e.GetIndex(), "error", err)
 			return
 		}
-		if !more {
+		if !more || planted.BatchHalf.On() && n.lead != n.cfg.RaftID {
 			return
 		}
 	}
@@ -64,7 +69,7 @@ func (n *Node) applySegment(c *Command, s *segment) error {
 		return nil
 	}
 	want, live := n.state.next(s.origin)
-	if !live || s.first > want && !plantedOriginGap || s.last() < want && !plantedOriginDuplicate {
+	if !live || s.first > want && !planted.OriginGap.On() || s.last() < want && !planted.OriginDuplicate.On() {
 		return nil
 	}
 	c.Origin = s.origin
@@ -74,7 +79,7 @@ func (n *Node) applySegment(c *Command, s *segment) error {
 			return errBatch
 		}
 		c.Data, rest = rest[k:k+int(size)], rest[k+int(size):]
-		if number < want && !plantedOriginDuplicate {
+		if number < want && !planted.OriginDuplicate.On() {
 			continue
 		}
 		result := n.sm.Apply(*c)

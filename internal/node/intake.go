@@ -8,6 +8,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"gopherwood/internal/peer"
+	"gopherwood/internal/planted"
 )
 
 // intake is the leader's side of the origin streams: what arrived and is not yet proposed. It is empty on other members.
@@ -61,14 +62,14 @@ func (n *Node) accept(s segment) bool {
 			return true // a stream that its server's later start has ended
 		}
 	}
-	if s.last() < want && !plantedOriginDuplicate {
+	if s.last() < want && !planted.OriginDuplicate.On() {
 		return true // repeated
 	}
-	if s.first > want && !plantedOriginGap {
+	if s.first > want && !planted.OriginGap.On() {
 		n.reportGap(s.origin, want)
 		return true
 	}
-	if !plantedOriginDuplicate {
+	if !planted.OriginDuplicate.On() {
 		if err := s.skipTo(want); err != nil {
 			n.log.Error("a member sent a malformed chunk of commands; it is dropped", "origin", s.origin, "error", err)
 			return true

@@ -5,6 +5,7 @@ import (
 	"go.etcd.io/raft/v3/tracker"
 
 	"gopherwood/internal/peer"
+	"gopherwood/internal/planted"
 )
 
 // leaderMayHaveChanged compares what raft says with what it said before.
@@ -21,7 +22,9 @@ func (n *Node) leaderMayHaveChanged() {
 	n.leadTick, n.active = n.ticks, make(map[uint64]uint64)
 	n.intake.reset()
 	n.changePending = false
-	n.origin.rewind(n.origin.acked, n.ticks)
+	if !planted.NoResend.On() {
+		n.origin.rewind(n.origin.acked, n.ticks)
+	}
 	n.retryBarrier()
 	n.leadershipChanged()
 }

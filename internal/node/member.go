@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/raft/v3/tracker"
 
 	"gopherwood/internal/peer"
+	"gopherwood/internal/planted"
 )
 
 // A member whose disk was lost or condemned comes back under the same server id with a new incarnation, so a new raft id. It asks
@@ -159,6 +160,10 @@ func (n *Node) proposeConfChange(cc *pb.ConfChangeV2) bool {
 		return false
 	}
 	n.changePending = true
+	if planted.ConfigEarly.On() {
+		n.confState = n.raw.ApplyConfChange(cc)
+		n.membersChanged(cc)
+	}
 	return true
 }
 
@@ -179,7 +184,8 @@ func (n *Node) promoteLearners() {
 	for _, id := range n.confState.GetLearners() {
 		m, _ := n.state.member(id)
 		old := n.votersOf(ServerOf(id))
-		if !m.Learner || len(old) == 0 || !n.caughtUp(id) || slices.ContainsFunc(old, n.heardOf) {
+		alive := slices.ContainsFunc(old, n.heardOf) && !planted.PromotedTooEarly.On()
+		if !m.Learner || len(old) == 0 || !n.caughtUp(id) || alive {
 			continue
 		}
 		rivals, active := n.rivals(id)
@@ -221,6 +227,9 @@ func (n *Node) rivals(raftID uint64) (ids []uint64, active bool) {
 }
 
 func (n *Node) caughtUp(raftID uint64) bool {
+	if planted.PromotedTooEarly.On() {
+		return true
+	}
 	last, err := n.storage.LastIndex()
 	if err != nil {
 		return false

@@ -9,6 +9,7 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"gopherwood/internal/peer"
+	"gopherwood/internal/planted"
 	"gopherwood/internal/raftlog"
 )
 
@@ -384,7 +385,7 @@ func (n *Node) dispatch(m *pb.Message) {
 		n.step(m)
 	case m.GetType() == pb.MsgSnap:
 		n.sendSnapshot(m)
-	case m.GetType() == pb.MsgVote:
+	case m.GetType() == pb.MsgVote && !planted.CampaignBeforeVote.On():
 		n.candidacy = append(n.candidacy, m)
 	default:
 		n.send(m)
@@ -415,11 +416,30 @@ func (n *Node) storageAppend(m *pb.Message) {
 		if m.GetSnapshot() != nil {
 			job.record.Snapshot = m.GetSnapshot().GetMetadata()
 		}
+		if planted.VoteNotPersisted.On() {
+			job.record.HardState = &pb.HardState{Term: hard.Term, Vote: new(uint64(0)), Commit: hard.Commit}
+		}
+		if planted.AckBeforeSync.On() {
+			n.plantAcks(&job)
+		}
 		n.host.Append(job.record)
 	}
 	n.hard = hard
 	n.appending = append(n.appending, job)
 	n.finishAppends()
+}
+
+// plantAcks is the planted bug: what the others may hear once the record is durable, they hear now.
+func (n *Node) plantAcks(job *appendJob) {
+	var own []*pb.Message
+	for _, m := range job.responses {
+		if m.GetTo() == n.cfg.RaftID {
+			own = append(own, m)
+		} else {
+			n.send(m)
+		}
+	}
+	job.responses = own
 }
 
 // Persisted says that a record is durable, in the order in which they were handed to Append.

@@ -1,6 +1,9 @@
 package node
 
-import "gopherwood/internal/peer"
+import (
+	"gopherwood/internal/peer"
+	"gopherwood/internal/planted"
+)
 
 // Chunk is a run of commands that the driver collected: what one Submit takes. Data holds one (uvarint length, bytes) per command, and
 // Waiters one waiter per command, nil where nobody waits. The node owns both until Host.Acked returns the chunk.
@@ -86,7 +89,7 @@ func (n *Node) sendChunk(c *Chunk) bool {
 // tickOrigin sends everything again when nothing moved for a while: a message may have been lost without anyone knowing.
 func (n *Node) tickOrigin() {
 	o := &n.origin
-	if o.acked < o.sent && n.ticks-o.progressTick >= retransmitTicks {
+	if o.acked < o.sent && n.ticks-o.progressTick >= retransmitTicks && !planted.NoResend.On() {
 		o.rewind(o.acked, n.ticks)
 	}
 }
@@ -134,7 +137,7 @@ func (n *Node) skipTo(last uint64) {
 	for len(o.chunks) > 0 && o.acked < last {
 		c := o.chunks[0]
 		for c.done < len(c.Waiters) && o.acked < last {
-			if w := c.Waiters[c.done]; w != nil {
+			if w := c.Waiters[c.done]; w != nil && !planted.RestoreForgetsWaiter.On() {
 				w.Done(nil, ErrOutcomeUnknown)
 			}
 			c.done++

@@ -9,6 +9,8 @@ import (
 	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 	"google.golang.org/protobuf/proto"
+
+	"gopherwood/internal/planted"
 )
 
 // Snapshot is a picture of the replica to be written to a file: Meta names it, Write writes its payload.
@@ -94,7 +96,7 @@ func (n *Node) TakeSnapshot() error {
 		return fmt.Errorf("node: view of the state machine at %d: %w", n.applied.index, err)
 	}
 	at := n.applied
-	if plantedSnapshotShort {
+	if planted.SnapshotShort.On() {
 		at = n.plantShort(at)
 	}
 	n.snap.taking = &Snapshot{

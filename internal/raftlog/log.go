@@ -7,6 +7,7 @@ import (
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
+	"gopherwood/internal/planted"
 	"gopherwood/internal/vfs"
 )
 
@@ -201,6 +202,9 @@ func (l *Log) Compact(index uint64) {
 	if index < l.first {
 		return
 	}
+	if planted.CompactOneTooMany.On() && index+1 < l.terms.last {
+		index++
+	}
 	l.first = index + 1
 	l.terms.forget(index)
 	n := 0
@@ -254,7 +258,13 @@ func (l *Log) NeedsPrepare() bool { return l.segs.wanted() }
 
 // Watermark writes down which batch is known to be durable, so that if the log's very end rots it is not taken for a torn write. Any goroutine; an
 // error is as fatal as the Writer's.
-func (l *Log) Watermark() error { return l.mark.write(l.writer.durable.Load(), false) }
+func (l *Log) Watermark() error {
+	durable := l.writer.durable.Load()
+	if planted.WatermarkAhead.On() {
+		durable++
+	}
+	return l.mark.write(durable, false)
+}
 
 // Close writes what was put off, marks the log as closed and closes its files. Nothing else may run.
 func (l *Log) Close() error {

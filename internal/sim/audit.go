@@ -195,6 +195,14 @@ func (p *process) check() {
 		if l.Leader != 0 {
 			g.leader(p, l)
 		}
+		switch {
+		case l.Mine:
+			p.sim.log(p.srv.id, lineLeads, l.Term, 0, 0)
+		case l.Leader != 0:
+			p.sim.log(p.srv.id, lineFollows, l.Term, l.Leader, 0)
+		default:
+			p.sim.log(p.srv.id, lineNoLeader, l.Term, 0, 0)
+		}
 		p.lead = l
 	}
 	index, term := p.node.Applied()

@@ -97,9 +97,11 @@ func (s *simulation) fault(f planned) {
 			}
 		}
 	}
-	s.log(v.id, "is up for "+faultTable[f.kind].name, 0, 0, 0)
+	s.trace.add(traceLine{at: s.now, server: v.id, format: lineFault, note: faultTable[f.kind].name})
 	if faultTable[f.kind].do(s, v) {
 		s.stats.Faults[f.kind]++
+	} else {
+		s.log(v.id, lineSpared, 0, 0, 0)
 	}
 }
 

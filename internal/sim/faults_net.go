@@ -60,7 +60,7 @@ func (s *simulation) between(side []bool, out, in bool) []*link {
 func (s *simulation) block(links []*link, d int64) bool {
 	for _, l := range links {
 		if l.blocked++; l.blocked == 1 {
-			s.log(0, "nothing gets from server %d to %d", uint64(l.from.id), uint64(l.to.id), 0)
+			s.log(0, lineCut, uint64(l.from.id), uint64(l.to.id), 0)
 		}
 	}
 	timeout := s.faults.between(2000, 8000) * millisecond
@@ -84,7 +84,7 @@ func (s *simulation) unblock(links []*link) {
 			continue // healed
 		}
 		if l.blocked--; l.blocked == 0 {
-			s.log(0, "messages get from server %d to %d again", uint64(l.from.id), uint64(l.to.id), 0)
+			s.log(0, lineMended, uint64(l.from.id), uint64(l.to.id), 0)
 			l.release()
 		}
 	}

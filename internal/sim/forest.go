@@ -109,9 +109,6 @@ func (f *forest) apply(c *node.Command, body []byte) outcome {
 	env := tree.Env{Index: c.Index, Term: c.Term, TimeMs: c.TimeMs, Origin: c.Origin}
 	if late {
 		f.sim.stats.LateExpiries++
-		if f.sim.o.Bugs.LateExpiry {
-			env.Term = f.command.Term // as a tree that does not compare
-		}
 	}
 	before := f.tree.Digest()
 	f.lastMs = c.TimeMs

@@ -153,7 +153,6 @@ func (g *ghost) leader(p *process, l node.Leadership) {
 	case !known:
 		g.leaders[l.Term] = leadership{raftID: l.Leader}
 		g.sim.stats.Leaders++
-		g.sim.log(p.srv.id, "term %d is led by %x", l.Term, l.Leader, 0)
 	case was.raftID != l.Leader:
 		g.sim.fail("term %d has two leaders: %x, and %x says server %d", l.Term, was.raftID, l.Leader, p.srv.id)
 	}
@@ -205,7 +204,7 @@ func (g *ghost) conf() *pb.ConfState {
 // acknowledged checks that an entry whose command was just acknowledged is durable on a majority of the voters. The leader that
 // committed it may not yet have known the newest configuration before it, so the one before counts too.
 func (g *ghost) acknowledged(index, term uint64) {
-	if g.sim.o.Bugs.Blind {
+	if g.sim.o.Blind {
 		return
 	}
 	n := len(g.configs)

@@ -10,6 +10,7 @@ import (
 
 	"gopherwood/internal/node"
 	"gopherwood/internal/peer"
+	"gopherwood/internal/planted"
 	"gopherwood/internal/raftlog"
 	"gopherwood/internal/vfs"
 )
@@ -71,11 +72,15 @@ func (p *process) writeBatch(batch []*raftlog.Record) {
 		return
 	}
 	p.noteDurable()
+	early := planted.OwnSyncNotAwaited.On() && p.lead.Mine
+	if early {
+		p.report(batch)
+	}
 	delay := p.srv.syncDelay()
 	if until := p.stalled - p.sim.now; until > delay {
 		delay = until
 	}
-	p.background(delay, func() { p.sync(batch) })
+	p.background(delay, func() { p.sync(batch, early) })
 }
 
 // logWrite says in the trace what is about to be written.
@@ -92,15 +97,20 @@ func (p *process) logWrite(batch []*raftlog.Record) {
 	p.sim.log(p.srv.id, "writes %d records, entries from %d to %d", uint64(len(batch)), first, last)
 }
 
-func (p *process) sync(batch []*raftlog.Record) {
-	if !p.sim.o.Bugs.SkipSync {
-		if err := p.writer.Sync(); !p.ioDone("sync the log", err) {
-			return
-		}
+func (p *process) sync(batch []*raftlog.Record, told bool) {
+	if err := p.writer.Sync(); !p.ioDone("sync the log", err) {
+		return
 	}
 	p.noteDurable()
 	p.writing = false
 	p.wakeWriter()
+	if !told {
+		p.report(batch)
+	}
+}
+
+// report tells the node of what is durable.
+func (p *process) report(batch []*raftlog.Record) {
 	p.reportAt = max(p.reportAt, p.sim.now+p.srv.diskRand.between(1, 100)) // one report does not overtake another
 	p.at(p.reportAt-p.sim.now, func() {
 		for _, r := range batch {
@@ -224,7 +234,7 @@ func (h host) Restore(index uint64) {
 	p := h.p
 	p.sim.stats.Installs++
 	p.restoring = true
-	p.sim.log(p.srv.id, "restores the snapshot at %d", index, 0, 0)
+	p.sim.log(p.srv.id, lineRestores, index, 0, 0)
 	p.background(p.srv.diskRand.about(20*millisecond), func() {
 		state, err := p.load(index)
 		if !p.ioDone("load a snapshot", err) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"gopherwood/internal/node"
+	"gopherwood/internal/planted"
 )
 
 // ledger is a small state machine: registers, sessions, and for each session the number of its last command. What it keeps is sorted, so
@@ -134,7 +135,7 @@ func (l *ledger) write(id, n, register, value uint64) outcome {
 func (l *ledger) expire(c *node.Command, term, id uint64) outcome {
 	if c.Term != term {
 		l.sim.stats.LateExpiries++
-		if !l.sim.o.Bugs.LateExpiry {
+		if !planted.LateExpiry.On() {
 			return outcome{hash: 5}
 		}
 	}

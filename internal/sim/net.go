@@ -178,8 +178,9 @@ func (p *process) send(m *peer.Message) bool {
 	}
 	s.stats.Frames++
 	s.trace.mix(frame)
-	if s.o.Trace != nil {
-		s.logFrame(p.srv.id, "sends", m)
+	if s.trace.watched() {
+		l := frameLine(s.now, p.srv.id, "sends", m)
+		s.trace.show(&l)
 	}
 	if l.blocked > 0 && !s.p.lossy {
 		l.held = append(l.held, frame)
@@ -253,7 +254,7 @@ func (p *process) receive(frame []byte) {
 	if again := peer.AppendMessage(nil, m); !bytes.Equal(whole, again) {
 		s.fail("server %d: a message between members is %x when it is encoded again, and was %x", p.srv.id, again, whole)
 	}
-	s.logFrame(p.srv.id, "gets", m)
+	s.trace.add(frameLine(s.now, p.srv.id, "gets", m))
 	switch {
 	case p.node != nil:
 		p.node.Deliver(m)
@@ -263,8 +264,8 @@ func (p *process) receive(frame []byte) {
 	}
 }
 
-func (s *simulation) logFrame(server uint16, verb string, m *peer.Message) {
-	l := traceLine{at: s.now, server: server, a: m.From, b: m.To}
+func frameLine(now int64, server uint16, verb string, m *peer.Message) traceLine {
+	l := traceLine{at: now, server: server, a: m.From, b: m.To}
 	switch m.Kind {
 	case peer.KindRaft:
 		r := m.Raft
@@ -284,7 +285,7 @@ func (s *simulation) logFrame(server uint16, verb string, m *peer.Message) {
 	default:
 		l.format, l.note = verb+" %x→%x (%d) %s", m.Kind.String()
 	}
-	s.trace.add(l)
+	return l
 }
 
 // askToJoin is what a server does that is no member, now and then for as long as it lives, as the driver does it.

@@ -2,7 +2,9 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // Profile narrows what a seed may draw.
@@ -88,7 +90,7 @@ func drawParams(r random, o *Options) params {
 	if p.lossy {
 		p.loss, p.dup = r.Float64()*r.Float64()*0.2, r.Float64()*0.1
 	}
-	p.workload = []string{"ledger", "tree"}[r.IntN(2)]
+	p.workload = Workloads()[r.IntN(len(Workloads()))]
 	for i := range p.weights { // a swarm: each seed leaves out some kinds of fault
 		if r.chance(0.6) {
 			p.weights[i] = int(r.between(1, 10))
@@ -186,8 +188,8 @@ func (p *params) validate() error {
 		return fmt.Errorf("sim: servers %d is not between 1 and %d", p.servers, maxServers)
 	case p.observers < 0 || p.observers >= p.servers:
 		return fmt.Errorf("sim: observers %d of %d servers: somebody has to vote", p.observers, p.servers)
-	case p.workload != "ledger" && p.workload != "tree":
-		return fmt.Errorf("sim: workload %q; there are ledger and tree", p.workload)
+	case !slices.Contains(Workloads(), p.workload):
+		return fmt.Errorf("sim: workload %q; there are %s", p.workload, strings.Join(Workloads(), " and "))
 	case p.tickUs <= 0 || p.electionTicks < 2 || p.heartbeatTicks < 1 || p.heartbeatTicks >= p.electionTicks || p.inflight < 1:
 		return fmt.Errorf("sim: tick-us %d, election-ticks %d, heartbeat-ticks %d, inflight %d: no node can be made of these", p.tickUs, p.electionTicks, p.heartbeatTicks, p.inflight)
 	case p.segmentBytes < 32<<10 || p.submitUs <= 0 || p.barrierUs <= 0 || p.faultPhase < 0 || p.faultPhase > maxFaultPhase || p.clients < 1 || p.clients > maxClients:

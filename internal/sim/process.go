@@ -110,7 +110,7 @@ func (p *process) crash(why string) {
 		return
 	}
 	p.sim.stats.Crashes++
-	p.note("gives up: %s", why)
+	p.note(lineGivesUp, why)
 	p.srv.end(false)
 	p.srv.restartIn(max(p.srv.downtime(), 20*millisecond))
 }
@@ -273,7 +273,7 @@ func (p *process) watchdog() {
 func (p *process) pause(us int64) {
 	p.paused = true
 	p.sim.stats.Pauses++
-	p.sim.log(p.srv.id, "is paused for %d ms", uint64(us/millisecond), 0, 0)
+	p.sim.log(p.srv.id, linePaused, uint64(us/millisecond), 0, 0)
 	p.sim.after(us, p.resume)
 }
 
@@ -281,7 +281,7 @@ func (p *process) resume() {
 	if p.dead || !p.paused {
 		return
 	}
-	p.sim.log(p.srv.id, "goes on", 0, 0, 0)
+	p.sim.log(p.srv.id, lineGoesOn, 0, 0, 0)
 	p.paused = false
 	held := p.held
 	p.held = nil

@@ -10,7 +10,7 @@ type vote struct{ member, term uint64 }
 // promised checks, as a raft message leaves a server, that the server can keep what it says: the term that it speaks for, the vote that
 // it gives and the entries that it says it has are durable on its disk. And nobody votes twice in a term, whatever happened between.
 func (g *ghost) promised(p *process, m *pb.Message) {
-	if g.sim.o.Bugs.Blind {
+	if g.sim.o.Blind {
 		return
 	}
 	d := &p.srv.mirror.durable

@@ -54,6 +54,11 @@ func draw(o *Options) *Script {
 	return s
 }
 
+// Size says in short how much there is left to happen.
+func (s *Script) Size() string {
+	return fmt.Sprintf("%d servers, %d faults, client steps %s", s.params.servers, len(s.faults), short(s.steps.String(), 60))
+}
+
 // clone is a copy whose parts can be replaced, not changed in place.
 func (s *Script) clone() *Script {
 	c := *s

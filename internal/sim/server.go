@@ -8,6 +8,7 @@ import (
 	mrand "math/rand/v2"
 
 	"gopherwood/internal/node"
+	"gopherwood/internal/planted"
 	"gopherwood/internal/raftlog"
 	"gopherwood/internal/vfs"
 )
@@ -91,7 +92,7 @@ func (v *server) start() {
 	p.audit = newAuditor(p)
 	v.proc = p
 	v.disk.troubled = false
-	s.log(v.id, "starts as %x with origin %x", v.raftID, p.origin, 0)
+	s.log(v.id, lineStarts, v.raftID, p.origin, 0)
 	crand.Reader = v.jitter
 	err := p.open()
 	switch {
@@ -113,7 +114,7 @@ func (v *server) cannotStart(err error) {
 	var corrupt *raftlog.CorruptError
 	switch {
 	case v.rotten && (errors.As(err, &corrupt) || errors.Is(err, errDoubt)):
-		s.log(v.id, "finds that its log is damaged", 0, 0, 0)
+		s.log(v.id, lineDamaged, 0, 0, 0)
 		s.stats.Condemned++
 		v.wipe()
 	case v.disk.troubled && errors.Is(err, errDisk), errors.Is(err, raftlog.ErrNoSpace) && v.disk.full:
@@ -164,9 +165,9 @@ func (v *server) end(silent bool) {
 		v.batches = p.log.Recovered().Batches + p.durable
 	}
 	if silent {
-		v.sim.log(v.id, "loses power", 0, 0, 0)
+		v.sim.log(v.id, lineNoPower, 0, 0, 0)
 	} else {
-		v.sim.log(v.id, "dies", 0, 0, 0)
+		v.sim.log(v.id, lineDies, 0, 0, 0)
 	}
 	v.sim.serverEnded(v, silent)
 }
@@ -187,6 +188,8 @@ func (v *server) restartIn(us int64) {
 func (v *server) wipe() {
 	v.end(true)
 	v.founder = false
-	v.incarnate()
+	if !planted.IDReusedAfterWipe.On() {
+		v.incarnate()
+	}
 	v.newDisk()
 }

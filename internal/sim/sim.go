@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
@@ -14,22 +15,33 @@ type Options struct {
 	Mode     Mode    // "": Safe
 	Script   *Script // what to run; nil: what the seed and the next three draw
 	Profile  Profile
-	Servers  int    // 0: drawn
-	Workload string // "ledger" or "tree"; "": drawn
-	Bugs     Bugs
+	Servers  int       // 0: drawn
+	Workload string    // "ledger" or "tree"; "": drawn
+	Blind    bool      // does not count durable copies, so that a loss has to show in what comes of it: for a test of the other checks
 	Trace    io.Writer // every event as it happens; nil: only the tail of a failure
 
 	tune  func(*params)                    // changes what was drawn, for a story
 	story func(*simulation)                // schedules what happens in it
 	onAck func(s *simulation, term uint64) // is told of every command answered, with its entry's term
+	watch func(*traceLine)                 // is told of every event as it happens
 }
 
-// Bugs are planted by a test to see that they are found. The node has more (node.PlantBug, with the build tag planted).
-type Bugs struct {
-	SkipSync bool // the host of the log writes but does not sync
-	// Blind lets the simulator not count durable copies, so that a loss has to show in what comes of it.
-	Blind      bool
-	LateExpiry bool // the state machine obeys an expiry that was decided in an earlier term
+// Workloads are the state machines under test.
+func Workloads() []string { return []string{"ledger", "tree"} }
+
+// Validate refuses what there is not.
+func (o *Options) Validate() error {
+	switch {
+	case o.Mode != "" && o.Mode != Safe && o.Mode != Beyond:
+		return fmt.Errorf("sim: mode %q; there are %s and %s", o.Mode, Safe, Beyond)
+	case o.Profile != Mixed && o.Profile != PowerLoss && o.Profile != Calm:
+		return fmt.Errorf("sim: profile %q; there are %s, %s and none", o.Profile, PowerLoss, Calm)
+	case o.Workload != "" && !slices.Contains(Workloads(), o.Workload):
+		return fmt.Errorf("sim: workload %q; there are %s", o.Workload, strings.Join(Workloads(), " and "))
+	case o.Servers < 0 || o.Servers > maxServers:
+		return fmt.Errorf("sim: %d servers; 1 to %d, or 0 to draw it", o.Servers, maxServers)
+	}
+	return nil
 }
 
 // Result is what came of a simulation.
@@ -110,7 +122,10 @@ func (r *Result) String() string {
 		fmt.Fprintf(&b, "ok, %d events in %.1f simulated seconds, trace hash %016x\n%s\n%s", r.Events, float64(r.SimUs)/1e6, r.Hash, r.Params, &r.Stats)
 		return b.String()
 	}
-	fmt.Fprintf(&b, "VIOLATION: %s\n%s\n%s\nthe last events:\n", r.Violation, r.Params, &r.Stats)
+	fmt.Fprintf(&b, "VIOLATION: %s\n%s\n%s\n", r.Violation, r.Params, &r.Stats)
+	if len(r.Trace) > 0 {
+		b.WriteString("the last events:\n")
+	}
 	for _, l := range r.Trace {
 		b.WriteString(l)
 		b.WriteByte('\n')
@@ -158,6 +173,7 @@ func Run(o Options) *Result {
 	if s.script == nil {
 		s.script = draw(&o)
 	}
+	s.trace.watch = o.watch
 	s.p = s.script.params
 	s.faults, s.clientRand = newRandom(s.script.seed, streamFault, 0), newRandom(s.script.seed, streamClients, 0)
 	s.ghost = newGhost(s)

@@ -18,7 +18,8 @@ type trace struct {
 	count uint64
 	sum   hash.Hash64
 	buf   []byte
-	out   io.Writer // every line as it happens; usually nil
+	out   io.Writer        // every line as it happens; usually nil
+	watch func(*traceLine) // likewise
 }
 
 // traceLine is formatted only when it is printed.
@@ -48,8 +49,19 @@ func (t *trace) add(l traceLine) {
 	t.lines[t.next] = l
 	t.next = (t.next + 1) % len(t.lines)
 	t.count++
+	t.show(&l)
+}
+
+// watched says whether anybody looks at the lines as they happen.
+func (t *trace) watched() bool { return t.out != nil || t.watch != nil }
+
+// show is for whoever looks on; what is shown only is not part of the hash.
+func (t *trace) show(l *traceLine) {
 	if t.out != nil {
 		fmt.Fprintln(t.out, l.String())
+	}
+	if t.watch != nil {
+		t.watch(l)
 	}
 }
 

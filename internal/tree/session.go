@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"gopherwood/internal/planted"
 	"gopherwood/zk"
 )
 
@@ -158,7 +159,7 @@ func (t *Tree) closeSession(x *txn, c *Command) {
 // expire ends the sessions that the leader of this term has given up; those that have ended meanwhile are passed over. The
 // decision of a deposed leader is void.
 func (t *Tree) expire(x *txn, c *Command) {
-	if c.Term != x.env.Term {
+	if c.Term != x.env.Term && !planted.LateExpiry.On() {
 		return
 	}
 	for _, id := range c.Sessions {
@@ -196,6 +197,9 @@ func (t *Tree) dropSession(x *txn, sid int64) {
 	slices.SortFunc(t.doomed, func(a, b doomed) int {
 		return cmp.Or(cmp.Compare(a.czxid, b.czxid), strings.Compare(path(a), path(b)))
 	})
+	if planted.MapOrder.On() && t.hash.tag("/")&1 != 0 {
+		slices.Reverse(t.doomed)
+	}
 	for _, d := range t.doomed {
 		p := path(d)
 		parent, _, _ := split(p)

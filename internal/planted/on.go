@@ -1,0 +1,29 @@
+//go:build planted
+
+package planted
+
+import "slices"
+
+// all are the bugs in the order in which they are tried.
+var all = []Bug{
+	SyncLeftOut, LogCutAtCorruption, StaleBatchAccepted, WatermarkAhead, RecoveredNotSynced, PageCacheBelieved, SnapshotNotSynced, CompactOneTooMany,
+	AckBeforeSync, OwnSyncNotAwaited, VoteNotPersisted, CampaignBeforeVote, StaleRead, OriginDuplicate, OriginGap, NoResend, BatchHalf, LocalClock,
+	ConfigEarly, SnapshotShort, IDReusedAfterWipe, PromotedTooEarly, RestoreForgetsWaiter, LateExpiry, SnapshotWithoutSessions, MapOrder,
+}
+
+var planted Bug
+
+// On says whether the bug is switched on.
+func (b Bug) On() bool { return b == planted }
+
+// All lists the bugs.
+func All() []Bug { return slices.Clone(all) }
+
+// Plant switches a bug on, and any other off. It reports false for a name that there is not. Nothing else may run meanwhile.
+func Plant(name string) bool {
+	if !slices.Contains(all, Bug(name)) {
+		return false
+	}
+	planted = Bug(name)
+	return true
+}
