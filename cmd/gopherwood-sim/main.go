@@ -19,6 +19,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"gopherwood/internal/sim"
 )
@@ -40,6 +41,7 @@ type command struct {
 	seed             seedFlag
 	seeds, first     uint64
 	stride, jobs     uint64
+	limit            time.Duration
 	shrink, keep     bool
 	quiet, asJSON    bool
 	script, svg, out string
@@ -88,6 +90,7 @@ func (c *command) parse(args []string) error {
 	f.Uint64Var(&c.first, "start", 1, "the first of them")
 	f.Uint64Var(&c.stride, "stride", 1, "run every n-th of them only")
 	f.Uint64Var(&c.jobs, "j", 1, "run them in so many processes")
+	f.DurationVar(&c.limit, "for", 0, "run no more seeds after that `time`, as 3m; 0: all")
 	f.BoolVar(&c.keep, "keep", false, "go on after a violation")
 	f.BoolVar(&c.quiet, "quiet", false, "print results, not events")
 	f.BoolVar(&c.asJSON, "json", false, "print one line of JSON for every seed")

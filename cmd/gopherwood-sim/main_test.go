@@ -51,6 +51,10 @@ func TestManyInProcesses(t *testing.T) {
 	}
 	one, _ := ask(t, exitOK, "-seeds", "5", "-start", "3")
 	two, _ := ask(t, exitOK, "-seeds", "5", "-start", "3", "-j", "2")
+	short, _ := ask(t, exitOK, "-seeds", "100000", "-for", "1ms")
+	if !strings.HasPrefix(short, "1 seeds, 0 broken") {
+		t.Errorf("with a time limit: %s", short)
+	}
 	if counts(one) == "" || counts(one) != counts(two) {
 		t.Errorf("in one process:\n%s\nin two:\n%s", one, two)
 	}

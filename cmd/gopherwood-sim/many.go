@@ -96,6 +96,9 @@ func (t *tally) take(r *sim.Result) bool {
 			return false
 		}
 	}
+	if t.c.limit > 0 && time.Since(t.began) > t.c.limit {
+		return false
+	}
 	if now := time.Now(); !t.c.asJSON && now.Sub(t.told) >= progressEvery {
 		t.told = now
 		fmt.Fprintf(t.c.stderr, "\r%d of %d seeds, %d broken, %s\033[K", t.ran, t.want, t.broken, t.rate())

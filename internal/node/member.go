@@ -184,8 +184,7 @@ func (n *Node) promoteLearners() {
 	for _, id := range n.confState.GetLearners() {
 		m, _ := n.state.member(id)
 		old := n.votersOf(ServerOf(id))
-		alive := slices.ContainsFunc(old, n.heardOf) && !planted.PromotedTooEarly.On()
-		if !m.Learner || len(old) == 0 || !n.caughtUp(id) || alive {
+		if !m.Learner || len(old) == 0 || !n.caughtUp(id) || slices.ContainsFunc(old, n.heardOf) {
 			continue
 		}
 		rivals, active := n.rivals(id)
@@ -227,9 +226,6 @@ func (n *Node) rivals(raftID uint64) (ids []uint64, active bool) {
 }
 
 func (n *Node) caughtUp(raftID uint64) bool {
-	if planted.PromotedTooEarly.On() {
-		return true
-	}
 	last, err := n.storage.LastIndex()
 	if err != nil {
 		return false

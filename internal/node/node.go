@@ -433,7 +433,7 @@ func (n *Node) storageAppend(m *pb.Message) {
 func (n *Node) plantAcks(job *appendJob) {
 	var own []*pb.Message
 	for _, m := range job.responses {
-		if m.GetTo() == n.cfg.RaftID {
+		if m.GetTo() == n.cfg.RaftID || m.GetType() != pb.MsgAppResp {
 			own = append(own, m)
 		} else {
 			n.send(m)

@@ -15,7 +15,6 @@ type Bug string
 const (
 	SyncLeftOut        Bug = "sync-left-out"         // writes to the log are not synced
 	LogCutAtCorruption Bug = "log-cut-at-corruption" // a damaged log is cut where the damage is, as if that were a torn end
-	StaleBatchAccepted Bug = "stale-batch-accepted"  // a batch of an earlier life, cut off by a recovery, is taken for the next one
 	WatermarkAhead     Bug = "watermark-ahead"       // the watermark says that a batch is durable which is only being written
 	RecoveredNotSynced Bug = "recovered-not-synced"  // what a process reads after another one's death is taken for durable
 	PageCacheBelieved  Bug = "page-cache-believed"   // it is synced, but a sync after one that failed does nothing
@@ -38,7 +37,6 @@ const (
 	ConfigEarly          Bug = "config-early"           // a leader acts on a change of members when it proposes it
 	SnapshotShort        Bug = "snapshot-short"         // a snapshot says that it holds one entry more than it does
 	IDReusedAfterWipe    Bug = "id-reused-after-wipe"   // a server without its disk comes back under the raft id that it had
-	PromotedTooEarly     Bug = "promoted-too-early"     // a learner becomes a voter although its log is behind, and its predecessor is alive
 	RestoreForgetsWaiter Bug = "restore-forgets-waiter" // who waits for a command that came in a snapshot is never told
 )
 

@@ -197,8 +197,7 @@ func (r *recovery) replay(g *segment, off int64) (size int64, err error) {
 	if !h.parse(b, r.l.writer.seed) || h.segment != g.seq || off+h.size() > g.size {
 		return 0, nil
 	}
-	follows := h.seq == r.last.seq+1 && (h.prevCRC == r.last.headerCRC && h.epoch >= r.last.epoch || planted.StaleBatchAccepted.On())
-	if r.last.seq > 0 && !follows {
+	if r.last.seq > 0 && (h.seq != r.last.seq+1 || h.prevCRC != r.last.headerCRC || h.epoch < r.last.epoch) {
 		return 0, nil
 	}
 	if b, err = r.win.at(g, off, h.size()); err != nil {

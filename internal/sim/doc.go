@@ -15,26 +15,33 @@
 // Two runs of a seed are the same to the last byte on the network (TestCanary): a failure is a seed. Raft draws its election jitter from
 // crypto/rand.Reader, so Run replaces that, and one simulation at a time can run in a process.
 //
+// A seed draws a Script before it runs: parameters, and faults with their times. Every fault, step of the clients, server and link has a source of chance of
+// its own, so that parts of a script can be left out and the rest stays what it was; Shrinking shortens what fails to what matters, and Picture draws it.
+//
 // A run is a fault phase of some simulated seconds, then everything is healed, and then all must be answered, equal and whole
 // within convergeWithin.
 //
 // # What may go wrong
 //
-// Each seed leaves out some of these (params.go), so that rare combinations get their turn.
+// Each seed leaves out some of these (params.go, faultTable), so that rare combinations get their turn.
 //
-//   - Processes are killed (what they wrote is in the page cache), stopped in good order, paused for up to 8 s, and restarted.
+//   - Processes are killed (what they wrote is in the page cache), stopped in good order, paused for up to 8 s, slow, and restarted.
 //   - Power is lost at one server, some, or all at the same moment: of the sectors that were not synced, any survive; of the names that
 //     were not synced, the first few. It may be lost in the middle of any write, be it the log, a segment, the watermark or a snapshot,
 //     and while the log is being recovered.
-//   - A disk is slow or hangs, is lost (the server comes back under a new raft id and joins as a learner), or has bytes damaged while the
-//     server is down (the log must notice, and the server joins anew). A snapshot may find no room.
+//   - A disk is slow or hangs, is full, cannot read for a while, or fails a sync: then what was to become durable can be read, and no later sync makes it durable. A process that cannot
+//     go on ends and is started again.
+//   - A disk is lost (the server comes back under a new raft id and joins as a learner), has bytes damaged while the server is down or under a running process, says that it has
+//     written what it has not, or writes to another place (the log must notice, and the server joins anew).
 //   - Messages are late. On lossy links they are also lost, doubled, overtaken and later than their connection; otherwise a link is a
-//     stream, as TCP is, that may be cut. Partitions, also in one direction, hold messages up, and break the connections if they last.
+//     stream, as TCP is, that may be cut. Partitions, also in one direction and flapping, hold messages up, and break the connections if they last. Links are slow, connections half open.
 //     A dead process's connections close at once, those of a machine without power when the others notice.
 //   - Clocks are off, run fast or slow, and jump.
-//   - Leadership is handed over, snapshots are taken at any time, streams of snapshots fail on their way, and their answers get lost.
+//   - Leadership is handed over, servers are made voters and observers, left out and taken in again, snapshots are taken at any time, streams of snapshots fail on their way, and their
+//     answers get lost.
 //
-// At most a minority of the disks is lost at a time (canLose says when a loss is over).
+// In the safe mode at most a minority of the voters' disks is lost at a time (canLose says when a loss is over). Beyond it there is no such budget: the ensemble may stop for good, and
+// everything that is checked but the healing holds as ever.
 //
 // # What is checked
 //
@@ -62,6 +69,5 @@
 // # What is not simulated yet
 //
 // Package replica's goroutines and what it does before there is a node (forming an ensemble, identity files), the server above the
-// tree with its watches and connections, read errors and damage under a running process, full disks in the log itself,
-// limits by bytes under overload, changes of membership other than a replacement, two versions at once. A failure is not shrunk by itself.
+// tree with its watches and connections, errors of a directory's sync, limits by bytes under overload. There is one version of every format so far, so none to mix.
 package sim
