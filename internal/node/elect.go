@@ -119,18 +119,25 @@ func (n *Node) PeerDown(raftID uint64) {
 
 // countercampaign answers a pre-vote of a member whose log is behind this one's: it can't win, so there is no need to wait for it to fail.
 func (n *Node) countercampaign(m *pb.Message) {
-	if n.lead != 0 || !n.eager.armed || !n.isVoter() {
-		return
-	}
-	last, err := n.storage.LastIndex()
-	if err != nil {
-		return
-	}
-	term, err := n.storage.Term(last)
-	if err != nil {
-		return
-	}
-	if m.GetLogTerm() < term || m.GetLogTerm() == term && m.GetIndex() < last {
+	if n.lead == 0 && n.eager.armed && n.isVoter() && n.behind(m) {
 		n.eager.at = n.ticks
 	}
+}
+
+// yield puts the next campaign off when another member asks for votes and can win. It may have most of them already; a campaign now would depose it as
+// soon as it leads, and its log, with the first entry of its term, would deny this member the votes: nobody would lead for an election timeout.
+func (n *Node) yield(m *pb.Message) {
+	if n.eager.armed && !n.behind(m) {
+		n.eager.at = max(n.eager.at, n.ticks+eagerStartTicks+n.electionRank())
+	}
+}
+
+// behind says whether the log of a candidate is known to be behind this member's.
+func (n *Node) behind(m *pb.Message) bool {
+	last, err := n.storage.LastIndex()
+	if err != nil {
+		return false
+	}
+	term, err := n.storage.Term(last)
+	return err == nil && (m.GetLogTerm() < term || m.GetLogTerm() == term && m.GetIndex() < last)
 }

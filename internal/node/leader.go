@@ -14,9 +14,12 @@ func (n *Node) leaderMayHaveChanged() {
 	if s.Lead == n.lead && s.GetTerm() == n.term {
 		return
 	}
+	deposed := n.lead == n.cfg.RaftID && s.Lead == 0
 	n.lead, n.term = s.Lead, s.GetTerm()
 	if n.lead != 0 {
 		n.eager = eager{}
+	} else if deposed && n.quorumConnected() {
+		n.armEager(eagerStartTicks) // by one who may not have the votes
 	}
 	n.heardLeader = n.ticks
 	n.leadTick, n.active = n.ticks, make(map[uint64]uint64)

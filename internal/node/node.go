@@ -297,7 +297,9 @@ func (n *Node) receiveRaft(m *peer.Message) {
 		}
 	case pb.MsgPreVote:
 		n.countercampaign(r)
-	case pb.MsgAppResp, pb.MsgVote, pb.MsgVoteResp, pb.MsgPreVoteResp, pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgTimeoutNow, pb.MsgReadIndexResp:
+	case pb.MsgVote:
+		n.yield(r)
+	case pb.MsgAppResp, pb.MsgVoteResp, pb.MsgPreVoteResp, pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgTimeoutNow, pb.MsgReadIndexResp:
 	default:
 		n.refuse(m, "members do not send it")
 		return

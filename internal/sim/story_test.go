@@ -7,7 +7,7 @@ import (
 
 // quietly is a small, healthy ensemble of three.
 func quietly(p *params) {
-	p.workload = "ledger"
+	p.workload, p.observers = "ledger", 0
 	p.tickUs, p.electionTicks, p.heartbeatTicks = 10*millisecond, 50, 5
 	p.minUs, p.delayUs, p.syncUs, p.gatherUs = 100, 100, 300, 0
 	p.clients, p.submitUs, p.bulk = 4, 20*millisecond, false
