@@ -37,7 +37,7 @@ staticcheck: ## staticcheck, in the version go.mod names
 
 unit: ## all Go tests under the race detector, with fuzz seeds, the fixed simulation seeds, and planted bugs that the simulator must find
 	go test -pgo=off -race -timeout 15m ./...
-	go test -pgo=off -count=1 -tags planted -run Planted ./internal/sim
+	go test -pgo=off -count=1 -tags planted -run 'Planted|Shrink' ./internal/sim
 
 e2e: e2e-deps upstream-deps ## real servers, real clients in five languages, kills under load, a failing network and failing disks; a few of ZooKeeper's, Curator's and kazoo's own tests
 	GOPHERWOOD_E2E=1 go test -count=1 -timeout 30m -p 1 -v ./e2e ./e2e/oracle ./e2e/chaos | scripts/quiet-tests
