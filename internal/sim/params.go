@@ -104,9 +104,10 @@ func drawParams(r random, o *Options) params {
 // budget takes faults out that would be more than what the mode allows.
 func (p *params) budget(r random, mode Mode) {
 	if mode == Beyond {
-		for _, k := range []int{faultWipe, faultRot, faultRotLive, faultLostWrite, faultMisdirected, faultDisaster} {
-			p.weights[k] += int(r.between(0, 10))
+		for _, k := range diskLosing {
+			p.weights[k] += int(r.between(0, 5))
 		}
+		p.weights[faultDisaster] = int(r.between(0, 2)) // after one there is not much left to go wrong
 		return
 	}
 	p.weights[faultDisaster] = 0

@@ -217,7 +217,7 @@ const (
 	picLane     = 26
 	picLinkRow  = 3
 	picGap      = 44
-	picMessages = 1500 // above that many only those of elections and snapshots are drawn
+	picMessages = 400 // above that many only those of elections and snapshots are drawn
 )
 
 var termColours = [...]string{"#2a7fba", "#3a9d5d", "#8e5bb5", "#c77b22", "#b8456b", "#4c8c8a", "#7a7f2b", "#5560c0"}

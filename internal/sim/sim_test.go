@@ -54,7 +54,7 @@ func TestSeeds(t *testing.T) {
 		simUs += r.SimUs
 		sum.Add(&r.Stats)
 		if r.Violation != "" {
-			t.Errorf("%s\nrun it again: go test ./internal/sim -run TestSeeds -sim.start %d -sim.seeds 1 -sim.profile %q -sim.mode %q -sim.trace trace.txt", r, seed, *profile, *mode)
+			t.Errorf("%s\nrun it again, and shorten it: go run ./cmd/gopherwood-sim -seed %d -mode %q -profile %q -workload %q -shrink", r, seed, r.Mode, *profile, *workload)
 			if !*keep {
 				break
 			}
