@@ -213,7 +213,8 @@ func (f *watchedFile) WriteAt(b []byte, off int64) (int, error) {
 		return 0, d.failSync()
 	}
 	f.touched()
-	if lie := d.lie; batch && lie != writeTrue {
+	running := d.srv.proc != nil && d.srv.proc.log != nil // what recovery writes again is not the next batch
+	if lie := d.lie; batch && running && lie != writeTrue {
 		d.lie = writeTrue
 		d.srv.sim.stats.Lies++
 		d.srv.sim.log(d.srv.id, "has a disk that lies about %d bytes at %d", uint64(len(b)), uint64(off), 0)
