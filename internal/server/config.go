@@ -93,6 +93,9 @@ type Config struct {
 	DirBytes func() int64 // size of DataDir, for conf and dirs; nil: 0
 	Log      *slog.Logger // nil: slog.Default()
 
+	// Runtime is what the server has of goroutines and time; nil: Go's own. A simulation brings another.
+	Runtime Runtime
+
 	// Manual leaves out the goroutine that calls Housekeep, for tests that call it themselves.
 	Manual bool
 }

@@ -70,7 +70,7 @@ type conn struct {
 	dirty bool
 
 	mu   sync.Mutex
-	cond sync.Cond // the reader waits for what waitFor says
+	cond sync.Cond // the reader waits for what waitFor says; see blockLocked
 	// guarded by mu
 	waitFor       waitFor
 	state         connState
@@ -205,7 +205,7 @@ func (c *conn) drained() error {
 func (c *conn) waitLocked(w waitFor) bool {
 	for !c.holdsLocked(w) && !c.endedLocked(w) {
 		c.waitFor = w
-		c.cond.Wait()
+		c.blockLocked()
 	}
 	c.waitFor = waitNothing
 	return !c.endedLocked(w)
@@ -248,7 +248,7 @@ func (c *conn) idleLocked() bool { return c.out == nil && !c.writing }
 // wakeLocked lets the reader go on if what it waits for has come.
 func (c *conn) wakeLocked() {
 	if c.waitFor != waitNothing && (c.endedLocked(c.waitFor) || c.holdsLocked(c.waitFor)) {
-		c.cond.Signal()
+		c.signal()
 	}
 }
 
@@ -281,7 +281,7 @@ func (c *conn) isClosing() bool {
 
 // wakeReaderLocked ends a read, or also a write, that waits.
 func (c *conn) wakeReaderLocked(setDeadline func(time.Time) error) {
-	c.cond.Signal()
+	c.signal()
 	if err := setDeadline(longAgo); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
 		c.srv.log.Debug("waking a connection", "error", err)
 	}
@@ -323,7 +323,7 @@ func (c *conn) nothingUnread() bool {
 func (c *conn) linger() {
 	c.farewell()
 	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
+	if !ok || half.CloseWrite() != nil || c.nc.SetReadDeadline(c.srv.clock().Add(lingerTimeout)) != nil {
 		return
 	}
 	c.in.release(c.srv)

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"time"
 
 	"gopherwood/internal/certs"
 	"gopherwood/internal/node"
@@ -103,22 +102,17 @@ func (c *conn) catchUp(zxid int64) error {
 	}
 	b := &barrier{s: c.srv, done: make(chan barrierDone, 1)}
 	c.srv.rep.Barrier(b)
-	timer := time.NewTimer(c.srv.cfg.HandshakeTimeout)
-	defer timer.Stop()
-	select {
-	case d := <-b.done:
-		if d.err != nil {
-			return d.err
-		}
-		if zxid > d.zxid {
-			c.srv.noisy.info("sent a client away: it has seen more than this server, so it must try another one",
-				"client", c, "seen", hex(zxid), "here", hex(d.zxid))
-			return c.refuse(reasonQuiet)
-		}
-		return nil
-	case <-timer.C:
+	switch d, ok := receive(c.srv, b.done, c.srv.cfg.HandshakeTimeout); {
+	case !ok:
 		return c.refuse("no quorum within the time for a handshake")
+	case d.err != nil:
+		return d.err
+	case zxid > d.zxid:
+		c.srv.noisy.info("sent a client away: it has seen more than this server, so it must try another one",
+			"client", c, "seen", hex(zxid), "here", hex(d.zxid))
+		return c.refuse(reasonQuiet)
 	}
+	return nil
 }
 
 // barrier is a Waiter of Replicator.Barrier for a goroutine that may block.
@@ -138,7 +132,7 @@ func (b *barrier) Done(_ any, err error) {
 	if err == nil {
 		d.zxid = b.s.tree.LastZxid()
 	}
-	b.done <- d
+	post(b.s, b.done, d)
 }
 
 // opening is the waiter of the command that creates or takes over a session.

@@ -6,15 +6,8 @@ import (
 
 // housekeeping looks after the connections now and then, until the server is closed.
 func (s *Server) housekeeping() {
-	tick := time.NewTicker(s.reportEvery())
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			s.Housekeep(time.Duration(s.now()))
-		case <-s.quit:
-			return
-		}
+	for s.pause(s.reportEvery()) {
+		s.Housekeep(time.Duration(s.now()))
 	}
 }
 
@@ -75,7 +68,7 @@ func (s *Server) inspect(c *conn, age, away time.Duration, heard bool) {
 	defer c.mu.Unlock()
 	switch {
 	case c.dead && c.overdue:
-		s.wg.Go(c.hangUp) // Close waits until the reader has left the socket, and it may be about to
+		s.spawn(c.hangUp) // Close waits until the reader has left the socket, and it may be about to
 	case c.dead:
 		c.overdue = true
 	case c.state != stateOpen && age-time.Duration(c.acceptNs) > s.cfg.HandshakeTimeout:

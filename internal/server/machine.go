@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"io"
-	"runtime"
 	"time"
 
 	"gopherwood/internal/node"
@@ -30,8 +29,8 @@ type loopState struct {
 	hasConfig   bool       // it was seen to be written
 	early       []*opening // to be answered then: one for each connection at most
 
-	epoch time.Time
-	nowNs int64 // Server.now at the first Done of the batch; 0 before it
+	clock func() int64 // Server.now; constant
+	nowNs int64        // it at the first Done of the batch; 0 before it
 
 	// of this batch, added to the counters at its end
 	sent, answered, writes, eventBytes, applied int64
@@ -68,7 +67,7 @@ func (l *loopState) touch(c *conn) {
 // since is how long ago startNs was, as of this batch.
 func (l *loopState) since(startNs int64) time.Duration {
 	if l.nowNs == 0 {
-		l.nowNs = int64(time.Since(l.epoch))
+		l.nowNs = l.clock()
 	}
 	return time.Duration(l.nowNs - startNs)
 }
@@ -131,12 +130,12 @@ func (s *Server) flushAll(dirty []*conn, endNs int64) {
 		s.observeFlush(len(dirty), endNs)
 		return
 	}
-	parts := min(runtime.GOMAXPROCS(0), (len(dirty)+flushEach-1)/flushEach)
+	parts := min(s.flushers(), (len(dirty)+flushEach-1)/flushEach)
 	for i := range parts {
 		part := s.flushes.Get().(*flush)
 		part.endNs = endNs
 		part.conns = append(part.conns[:0], dirty[len(dirty)*i/parts:len(dirty)*(i+1)/parts]...)
-		s.wg.Go(part.run)
+		s.spawn(part.run)
 	}
 }
 
@@ -269,7 +268,7 @@ func (s *Server) Restore(r io.Reader) error {
 	s.treeMu.Lock()
 	err := s.tree.Restore(r)
 	s.zxid.Store(s.tree.LastZxid())
-	s.lastSnapshot.Store(&snapshotTaken{zxid: s.tree.LastZxid(), at: time.Now()})
+	s.lastSnapshot.Store(&snapshotTaken{zxid: s.tree.LastZxid(), at: s.clock()})
 	s.treeMu.Unlock()
 	if s.ready.Load() {
 		s.beginToCatchUp()

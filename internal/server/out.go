@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"syscall"
-	"time"
 
 	"gopherwood/internal/sock"
 )
@@ -107,7 +106,7 @@ func (c *conn) flushNow() {
 			return
 		}
 		if n < len(o.b) {
-			c.srv.wg.Go(func() { c.writeRest(o, n) })
+			c.srv.spawn(func() { c.writeRest(o, n) })
 			return
 		}
 	}
@@ -164,7 +163,7 @@ func (c *conn) armWrite() error {
 	if c.dead {
 		return os.ErrDeadlineExceeded
 	}
-	return c.nc.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout))
+	return c.nc.SetWriteDeadline(c.srv.clock().Add(c.srv.cfg.WriteTimeout))
 }
 
 // writeOnce writes what goes without waiting. n < len(b) says that the client does not take it all now.

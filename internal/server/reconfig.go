@@ -93,26 +93,23 @@ func (s *Server) reconfigure(c *conn, body []byte) zk.Code {
 	}
 	number, outcome := s.expectOutcome()
 	defer s.forgetOutcome(number)
-	again := time.NewTicker(reconfigRetry)
-	defer again.Stop()
-	late := time.NewTimer(s.cfg.ReconfigTimeout)
-	defer late.Stop()
+	late := s.now() + int64(s.cfg.ReconfigTimeout)
 	message := append(binary.LittleEndian.AppendUint64([]byte{reportReconfig}, number), body...)
-	code := codeAskAgain
-	for code == codeAskAgain {
+	var code zk.Code
+	for {
 		s.rep.ToLeader(slices.Clone(message))
 		c.heard.Store(true) // its pings wait behind this
-		select {
-		case code = <-outcome:
-			if code == codeAskAgain {
-				<-again.C
-			}
-		case <-again.C:
-		case <-late.C:
+		answer, ok := receive(s, outcome, reconfigRetry)
+		if ok && answer != codeAskAgain {
+			code = answer
+			break
+		}
+		switch {
+		case ok && !s.pause(reconfigRetry), s.isClosed():
+			return zk.ErrConnectionLoss
+		case s.now() > late:
 			s.log.Warn("a reconfig was not finished in time; it may still happen", "client", c, "waited", s.cfg.ReconfigTimeout)
 			return zk.ErrOperationTimeout
-		case <-s.quit:
-			return zk.ErrConnectionLoss
 		}
 	}
 	if code != zk.OK {
@@ -120,9 +117,7 @@ func (s *Server) reconfigure(c *conn, body []byte) zk.Code {
 	}
 	b := &barrier{s: s, done: make(chan barrierDone, 1)}
 	s.rep.Barrier(b)
-	select {
-	case <-b.done:
-	case <-late.C:
+	if _, ok := receive(s, b.done, time.Duration(late-s.now())); !ok {
 		return zk.ErrOperationTimeout
 	}
 	return zk.OK
@@ -155,9 +150,8 @@ func (s *Server) gotOutcome(data []byte) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	select {
-	case s.reconfigs.waiting[binary.LittleEndian.Uint64(data)] <- zk.Code(int32(binary.LittleEndian.Uint32(data[8:]))):
-	default: // nobody waits any more, or an answer is there already
+	if ch := s.reconfigs.waiting[binary.LittleEndian.Uint64(data)]; ch != nil && len(ch) == 0 { // else nobody waits, or an answer is there already
+		post(s, ch, zk.Code(int32(binary.LittleEndian.Uint32(data[8:]))))
 	}
 }
 

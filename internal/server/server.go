@@ -49,6 +49,7 @@ var ErrServerClosed = errors.New("server: closed")
 type Server struct {
 	// constant after Attach
 	cfg       Config
+	rt        Runtime // nil: Go's own
 	log       *slog.Logger
 	noisy     *limiter
 	allowed   map[string]bool // four-letter words
@@ -130,16 +131,17 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, log: cfg.Log, start: time.Now(), quit: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, rt: cfg.Runtime, quit: make(chan struct{}),
 		tree: tree.New(treeOptions), watches: watch.New(cfg.Watches),
 		listeners: make(map[net.Listener]struct{}), sessions: make(map[int64]*conn), locals: make(map[int64]*localSession), perIP: make(map[netip.Addr]int),
 	}
+	s.start = s.clock()
 	s.noisy = newLimiter(s.log, s.now)
 	s.auditUser = audit.ServerUser()
 	s.allowed = allowedWords(cfg.FourLetterWords, cfg.ReadOnly)
 	s.tokens = newTokens(cfg.Throttle, cfg.LocalSessions)
 	s.turns.limit, s.openings.limit = cfg.Throttle.MaxRequests, maxOpenings
-	s.loop.epoch = s.start
+	s.loop.clock = s.now
 	s.observed.start(!cfg.Unobserved)
 	s.slow = newSlowLog(0)
 	if !cfg.Unobserved {
@@ -170,12 +172,9 @@ func (s *Server) Attach(rep Replicator) {
 	s.ready.Store(true)
 	s.beginToCatchUp()
 	if !s.cfg.Manual {
-		s.wg.Go(s.housekeeping)
+		s.spawn(s.housekeeping)
 	}
 }
-
-// now is the time since the server was made, in ns, monotonic.
-func (s *Server) now() int64 { return int64(time.Since(s.start)) }
 
 // origin is this server's incarnation; 0 before Attach, when it has no clients.
 func (s *Server) origin() uint64 {
@@ -303,18 +302,6 @@ func isTemporary(err error) bool {
 	return false
 }
 
-// pause waits, unless the server is closed meanwhile.
-func (s *Server) pause(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-s.quit:
-		return false
-	}
-}
-
 // ServeConn serves one connection on a goroutine of its own.
 func (s *Server) ServeConn(nc net.Conn) { s.serveConn(nc, nil) }
 
@@ -329,7 +316,7 @@ func (s *Server) serveConn(nc net.Conn, g *guard) {
 		return
 	}
 	s.stats.accepted.Add(1)
-	s.wg.Go(c.serve)
+	s.spawn(c.serve)
 }
 
 func (s *Server) isClosed() bool {
