@@ -88,9 +88,12 @@ type conn struct {
 	session       int64   // 0 before the session is there
 	local         bool    // this server alone knows the session; written by the reader
 	timeoutMs     int32
-	turn          bool  // a turnstile has let it in
-	overdue       bool  // it was dead already when the housekeeper came by
-	quietNs       int64 // readOnly: the server's age when its client was last heard
+	turn          bool    // a turnstile has let it in
+	overdue       bool    // it was dead already when the housekeeper came by
+	ended         bool    // its reader proposes nothing more
+	followers     []*conn // handshakes that wait for that, to take over its session
+	followed      bool    // the one that it takes its session from has ended
+	quietNs       int64   // readOnly: the server's age when its client was last heard
 	stats         connStats
 
 	removed bool // guarded by Server.mu
@@ -113,6 +116,7 @@ const (
 	waitSession         // state is open, or the last reply of a failed handshake is appended
 	waitRoom            // the queue has room again
 	waitTurn            // a turnstile lets it in
+	waitEnded           // the connection that it takes its session from has ended
 	waitNoSync          // no sync is in the queue
 	waitSent            // the backlog is small again
 	waitEnd             // the last reply is sent
@@ -230,6 +234,8 @@ func (c *conn) holdsLocked(w waitFor) bool {
 		return c.queue.len < c.srv.cfg.MaxOutstanding && c.queue.bytes < maxPending && c.srv.inTotal.Load() < c.srv.cfg.MaxInTotal
 	case waitTurn:
 		return c.turn
+	case waitEnded:
+		return c.followed
 	case waitNoSync:
 		return c.queue.syncs == 0
 	case waitSent:
@@ -341,18 +347,47 @@ func (c *conn) linger() {
 // teardown ends everything that the connection has. Requests that are still proposed are given back by their own Done.
 func (c *conn) teardown() {
 	c.mu.Lock()
-	c.dead = true
+	c.dead, c.ended = true, true
+	followers := c.followers
+	c.followers = nil
 	c.srv.inTotal.Add(-int64(c.queue.bytes))
 	c.queue = queue{}
 	c.out = nil
 	c.srv.outTotal.Add(-int64(c.counted))
 	c.counted = 0
 	c.mu.Unlock()
+	for _, f := range followers {
+		f.mu.Lock()
+		f.followed = true
+		f.wakeLocked()
+		f.mu.Unlock()
+	}
 	c.in.release(c.srv)
 	c.srv.removeConn(c)
 	if err := c.nc.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		c.srv.log.Debug("closing a connection", "error", err)
 	}
+}
+
+// follow ends the older connection of the session that c is about to take over, and waits until its reader has ended. The reader may be held up in
+// Propose, and a write that it had read must come into the log before the session's command of c, or not at all: c's client is to see nothing later of
+// what it has given up. false: c has ended meanwhile. Only c's reader calls it, with no lock held.
+func (c *conn) follow(old *conn) bool {
+	old.mu.Lock()
+	old.killLocked(reasonQuiet)
+	ended := old.ended
+	if !ended {
+		old.followers = append(old.followers, c)
+	}
+	old.mu.Unlock()
+	if ended {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	alive := c.waitLocked(waitEnded)
+	c.followed = false
+	return alive
 }
 
 // explain logs why a connection ended, if that is worth a line.

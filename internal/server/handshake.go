@@ -153,8 +153,8 @@ func (c *conn) openSession(req *wire.ConnectRequest) error {
 	cmd := tree.Command{Kind: tree.KindCreateSession, Timeout: o.timeoutMs}
 	if o.attach {
 		cmd.Kind = tree.KindAttachSession
-		if old := s.sessionConn(o.id); old != nil { // even if the password turns out wrong
-			old.kill(reasonQuiet)
+		if old := s.sessionConn(o.id); old != nil && !c.follow(old) { // even if the password turns out wrong
+			return errEnded
 		}
 		if len(req.Passwd) != len(o.passwd) {
 			c.mu.Lock()

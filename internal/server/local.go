@@ -48,8 +48,8 @@ func (c *conn) openLocal(req *wire.ConnectRequest) (done bool, err error) {
 	}
 	timeoutMs, passwd := l.timeoutMs, l.passwd
 	s.mu.Unlock()
-	if old != nil && old != c {
-		old.kill(reasonQuiet)
+	if old != nil && old != c && !c.follow(old) {
+		return false, errEnded
 	}
 	s.stats.ops[slotCreateSession].Add(1)
 	o := &opening{c: c, hasReadOnly: req.HasReadOnly}

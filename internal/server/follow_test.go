@@ -1,0 +1,69 @@
+package server
+
+import (
+	"bytes"
+	"sync"
+	"testing"
+
+	"gopherwood/internal/node"
+	"gopherwood/zk"
+)
+
+// narrow is a Replicator in which a proposal that holds a word has to wait, as when too much is under way.
+type narrow struct {
+	Replicator
+	word    []byte
+	arrived chan struct{} // closed when it waits
+	gate    chan struct{} // it goes on when this is closed
+}
+
+func (n *narrow) Propose(data []byte, w node.Waiter) error {
+	if bytes.Contains(data, n.word) {
+		close(n.arrived)
+		<-n.gate
+	}
+	return n.Replicator.Propose(data, w)
+}
+
+// TestSessionFollowsItsConnection: a client gives a connection up whose write waits to be proposed, and comes back to the same server. The write is applied
+// before it is let in, or never; it must not appear later. (Found by the simulator: workload server, seed 1043.)
+func TestSessionFollowsItsConnection(t *testing.T) {
+	e := newEnsemble(t, 1, nil)
+	s := e.members[0].server
+	n := &narrow{Replicator: s.rep, word: []byte("late"), arrived: make(chan struct{}), gate: make(chan struct{})}
+	open := sync.OnceFunc(func() { close(n.gate) })
+	t.Cleanup(open)
+	s.rep = n
+	a := e.client(0)
+	a.create("/a", "first", 0)
+	old := s.conns()[0]
+	a.send(zk.OpSetData, setReq("/a", "late"))
+	<-n.arrived
+
+	b := newClient(t, e.dial(0))
+	b.session, b.passwd = a.session, a.passwd
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.connect()
+	}()
+	eventually(t, func() bool {
+		for _, c := range s.conns() {
+			c.mu.Lock()
+			waits, isOpen := c.waitFor == waitEnded, c.state == stateOpen
+			c.mu.Unlock()
+			if isOpen && c != old {
+				t.Fatal("the session has a new connection, and a write of the old one is still to be proposed")
+			}
+			if waits {
+				return true
+			}
+		}
+		return false
+	})
+	open()
+	<-done
+	if got, _, _ := b.get("/a", false); got != "late" {
+		t.Errorf("the client that has come back reads %q", got)
+	}
+}
