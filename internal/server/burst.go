@@ -379,7 +379,7 @@ func (r *run) decided(h *wire.RequestHeader, code zk.Code, f finality) {
 	r.decidedWith(h, code, nil, f)
 }
 
-// decidedWith sends a reply that is there already, a code and a record, in its turn.
+// decidedWith sends a reply that is there already, a code and a record, in its turn. Like a request it waits for room if it has to wait for its turn.
 func (r *run) decidedWith(h *wire.RequestHeader, code zk.Code, record []byte, f finality) {
 	c := r.c
 	q := c.srv.newRequest(c, classUnknown, h, r.startNs)
@@ -388,11 +388,12 @@ func (r *run) decidedWith(h *wire.RequestHeader, code zk.Code, record []byte, f 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stop = c.stop || q.last
-	if c.queue.head != nil {
+	alive := c.waitLocked(waitRoom)
+	if alive && c.queue.head != nil {
 		c.pushLocked(q)
 		return
 	}
-	if !c.dead {
+	if alive {
 		c.answerDecided(q)
 		c.stats.sent++
 		c.srv.stats.sent.Add(1)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gopherwood/internal/node"
+	"gopherwood/internal/wire"
 	"gopherwood/zk"
 )
 
@@ -65,5 +66,38 @@ func TestSessionFollowsItsConnection(t *testing.T) {
 	<-done
 	if got, _, _ := b.get("/a", false); got != "late" {
 		t.Errorf("the client that has come back reads %q", got)
+	}
+}
+
+// TestOutstandingAuth: replies that are decided at once wait in the queue, too, if a write is in front of them, and within its bound. (Found by the simulator.)
+func TestOutstandingAuth(t *testing.T) {
+	e := newEnsemble(t, 1, func(c *Config) { c.MaxOutstanding = 5 })
+	c := e.client(0)
+	c.create("/a", "", 0)
+	e.hold()
+	const many = 1000
+	frames := request1(c.xid+1, zk.OpSetData, setReq("/a", "1"))
+	for range many {
+		frames = append(frames, request1(zk.XidAuth, zk.OpAuth, &wire.AuthPacket{Scheme: "digest", Auth: []byte("ann:secret")})...)
+	}
+	c.write(frames)
+	s := e.members[0].server
+	of := s.conns()[0]
+	eventually(t, func() bool {
+		if n := s.Load().Longest; n > 5 {
+			t.Fatalf("%d requests wait, the bound is 5", n)
+		}
+		of.mu.Lock()
+		defer of.mu.Unlock()
+		return of.waitFor == waitRoom
+	})
+	e.release()
+	if h, _ := c.reply(); h.Xid != c.xid+1 || h.Err != zk.OK {
+		t.Errorf("the write is answered %+v", h)
+	}
+	for range many {
+		if h, _ := c.reply(); h.Xid != zk.XidAuth || h.Err != zk.OK {
+			t.Fatalf("an auth is answered %+v", h)
+		}
 	}
 }
