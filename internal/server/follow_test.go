@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"gopherwood/internal/node"
+	"gopherwood/internal/tree"
 	"gopherwood/internal/wire"
 	"gopherwood/zk"
 )
@@ -99,5 +100,30 @@ func TestOutstandingAuth(t *testing.T) {
 		if h, _ := c.reply(); h.Xid != zk.XidAuth || h.Err != zk.OK {
 			t.Fatalf("an auth is answered %+v", h)
 		}
+	}
+}
+
+// TestConfigChangeIsNotMissed: a change of /zookeeper/config takes no zxid, so a client that was away and comes back with the last zxid of before is told
+// of it all the same.
+func TestConfigChangeIsNotMissed(t *testing.T) {
+	e := newEnsemble(t, 1, nil)
+	config := func(data string) {
+		cmd := tree.Command{Kind: tree.KindConfig, Ops: []tree.Op{{Code: zk.OpSetData, Path: configPath, Data: []byte(data), Version: -1}}}
+		if err := e.members[0].Propose(cmd.Append(nil), nil); err != nil {
+			t.Fatal(err)
+		}
+		e.quiet()
+	}
+	config("one")
+	c := e.client(0)
+	h, _ := c.call(zk.OpGetData, &wire.GetDataRequest{Path: configPath, Watch: true})
+	c.nc.Close()
+	config("two")
+	again := newClient(t, e.dial(0))
+	again.session, again.passwd = c.session, c.passwd
+	again.connect()
+	again.must(zk.OpSetWatches, &wire.SetWatches{RelativeZxid: h.Zxid, DataWatches: []string{configPath}})
+	if got, want := again.seen(), "changed /zookeeper/config @-1"; got != want {
+		t.Errorf("told %q, want %q", got, want)
 	}
 }

@@ -76,7 +76,7 @@ func (c *conn) setWatches(b []byte, op zk.OpCode, body []byte) ([]byte, zk.Code)
 		switch _, mzxid, _, exists := t.WatchState(path); {
 		case !exists:
 			missed(zk.EventNodeDeleted, path)
-		case mzxid > since:
+		case mzxid > since, mzxid == since && path == configPath: // whose changes take no zxid: better told twice than not
 			missed(zk.EventNodeDataChanged, path)
 		default:
 			c.leave(path, watch.Data)
