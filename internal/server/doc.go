@@ -30,6 +30,9 @@
 //	writer        sends to one client that does not read fast enough; ends when it has
 //	acceptors, housekeeper
 //
+// Where any of them waits is in runtime.go (a condition, a time, an answer that somebody posts), in a net.Conn, or in the Replicator: Config.Runtime lets a
+// simulation run them as tasks, one at a time.
+//
 // Locks are taken in the order treeMu, conn.mu, then one of watchMu and Server.mu. None is held across a system call that may wait.
 //
 // # Bounds

@@ -28,6 +28,7 @@ type machineView interface {
 // outcome is a command's result.
 type outcome struct {
 	hash    uint64 // of all that a client would see
+	result  any    // the machine's own, for its waiter; workload "server" only
 	expired bool   // the client's session is gone
 }
 
@@ -47,14 +48,17 @@ type auditor struct {
 }
 
 func newAuditor(p *process) *auditor {
-	return &auditor{p: p, inner: newMachine(p.sim)}
+	return &auditor{p: p, inner: newMachine(p)}
 }
 
-func newMachine(s *simulation) machine {
-	if s.p.workload == "tree" {
-		return newForest(s)
+func newMachine(p *process) machine {
+	switch p.sim.p.workload {
+	case "tree":
+		return newForest(p.sim)
+	case "server":
+		return newService(p)
 	}
-	return newLedger(s)
+	return newLedger(p.sim)
 }
 
 func (a *auditor) now() stateAt {
@@ -77,6 +81,9 @@ func (a *auditor) Apply(c node.Command) any {
 	k := a.count
 	s.ghost.apply(a.p.srv.id, k, &c, binary.LittleEndian.Uint64(c.Data), xxhash.Sum64(c.Data))
 	out := a.inner.apply(&c, c.Data[8:])
+	if first := !s.ghost.commands[k].hasResult; first && s.swarm != nil {
+		s.swarm.chronicle.apply(&c, c.Data[8:], out.hash)
+	}
 	s.ghost.result(a.p.srv.id, k, out.hash)
 	a.count++
 	a.chain = s.ghost.chains[a.count]
@@ -142,6 +149,9 @@ func (a *auditor) BeginBatch() {
 		a.p.sim.fail("server %d: a batch within a batch", a.p.srv.id)
 	}
 	a.p.inBatch = true
+	if sv := a.service(); sv != nil {
+		sv.srv.BeginBatch()
+	}
 }
 
 // EndBatch implements node.Batcher.
@@ -150,6 +160,9 @@ func (a *auditor) EndBatch() {
 		a.p.sim.fail("server %d: a batch ends that did not begin", a.p.srv.id)
 	}
 	a.p.inBatch = false
+	if sv := a.service(); sv != nil {
+		sv.srv.EndBatch()
+	}
 }
 
 // LeaderChanged implements node.LeaderObserver.
@@ -158,11 +171,18 @@ func (a *auditor) LeaderChanged(l node.Leadership) {
 		a.p.sim.fail("server %d is told of leadership %+v after %+v", a.p.srv.id, l, a.lead)
 	}
 	a.lead = l
+	if sv := a.service(); sv != nil {
+		sv.srv.LeaderChanged(l)
+	}
 }
 
 // Tick implements node.Ticker: the leader expires somebody now and then.
-func (a *auditor) Tick(int64) {
+func (a *auditor) Tick(nowMs int64) {
 	s := a.p.sim
+	if sv := a.service(); sv != nil {
+		sv.srv.Tick(nowMs)
+		return
+	}
 	if !a.lead.Mine || a.p.restoring || s.calm || a.p.pending > maxPending || !s.clientRand.chance(s.p.expiryTick) {
 		return
 	}
@@ -174,6 +194,10 @@ func (a *auditor) Tick(int64) {
 
 // Message implements node.MessageHandler.
 func (a *auditor) Message(from uint64, data []byte) {
+	if sv := a.service(); sv != nil {
+		sv.srv.Message(from, data)
+		return
+	}
 	if len(data) != 16 || binary.LittleEndian.Uint64(data) != from || binary.LittleEndian.Uint64(data[8:]) != ^from {
 		a.p.sim.fail("server %d gets a datagram from %x that nobody sent: %x", a.p.srv.id, from, data)
 	}

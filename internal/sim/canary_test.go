@@ -31,6 +31,10 @@ func TestCanary(t *testing.T) {
 }
 
 func canary() string {
-	a, b := Run(Options{Seed: 7, Workload: "ledger"}), Run(Options{Seed: 8, Workload: "tree", Servers: 3})
-	return fmt.Sprintf("%016x-%d %016x-%d", a.Hash, a.Events, b.Hash, b.Events)
+	text := ""
+	for _, o := range []Options{{Seed: 7, Workload: "ledger"}, {Seed: 8, Workload: "tree", Servers: 3}, {Seed: 9, Workload: "server"}, {Seed: 10, Workload: "server", Servers: 3}} {
+		r := Run(o)
+		text += fmt.Sprintf(" %016x-%d", r.Hash, r.Events)
+	}
+	return text
 }

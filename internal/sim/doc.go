@@ -64,10 +64,26 @@
 // After the healing: every command of a living process is answered, every barrier done, every replica at the same index and state, every
 // lost voter replaced, no learner left over.
 //
-// The machine under test is a small ledger, whose own checks are strict, or the real tree.
+// The machine under test is a small ledger, whose own checks are strict, the real tree, or (workload "server") the real server with its clients.
+//
+// # The workload "server"
+//
+// internal/server runs as it is: its goroutines are coroutines that the event heap resumes, one at a time (task.go), behind server.Runtime, and its
+// connections are lines (line.go): streams with a window that are late, stand still, break with or without notice, and hold a server's writes up when the client
+// does not read. service.go is between server and node what package replica is in production, back-pressure in Propose included; the bounds are drawn small.
+//
+// A swarm of clients (zkclient.go) speaks the wire protocol as ZooKeeper's libraries do: pipelines of every operation, every kind of watch, moves to other
+// servers with the session, the last zxid and the watches (setWatches, setWatches2), locks by the recipe. They sleep, stay away for too long, leave, and send
+// requests that arrive at a server that they have left. What each is told is held against the chronicle (chronicle.go), the state, the events and the
+// writes by zxid of a tree that is fed with every command as it is applied first; zkcheck.go lists the checks. Besides: the writes of one connection are applied as
+// they were sent, each once, and none after a later connection of the session has been let in; at a session's end its ephemeral nodes are gone; sequence numbers
+// rise; one client at a time has a lock; nobody is told that a session has expired that has not, and none expires while all is well and its client is
+// heard; no queue is longer than its bound; and when the process ends, every goroutine of its server does. After the healing each client
+// gets more writes than a server takes at a time, a sync and a read through.
 //
 // # What is not simulated yet
 //
-// Package replica's goroutines and what it does before there is a node (forming an ensemble, identity files), the server above the
-// tree with its watches and connections, errors of a directory's sync, limits by bytes under overload. There is one version of every format so far, so none to mix.
+// Package replica's goroutines and what it does before there is a node (forming an ensemble, identity files); of the server TLS, SASL, descriptors (lines go the
+// way of TLS connections), four-letter words, the admin port, local sessions, read-only mode, ACLs other than open ones and reconfig by clients; errors of a
+// directory's sync, limits by bytes under overload. There is one version of every format so far, so none to mix.
 package sim

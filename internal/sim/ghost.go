@@ -153,6 +153,7 @@ func (g *ghost) leader(p *process, l node.Leadership) {
 	case !known:
 		g.leaders[l.Term] = leadership{raftID: l.Leader}
 		g.sim.stats.Leaders++
+		g.sim.troubleAt = g.sim.now
 	case was.raftID != l.Leader:
 		g.sim.fail("term %d has two leaders: %x, and %x says server %d", l.Term, was.raftID, l.Leader, p.srv.id)
 	}

@@ -9,7 +9,7 @@ import (
 // heal ends the fault phase: everything works again, and soon everything has to be done and equal. What is damaged on a disk stays damaged.
 func (s *simulation) heal() {
 	s.log(0, lineHeals, 0, 0, 0)
-	s.calm, s.badUntil = true, 0
+	s.calm, s.badUntil, s.troubleAt = true, 0, s.now
 	s.each(func(l *link) {
 		l.slowUntil = 0
 		if l.blocked > 0 {

@@ -17,6 +17,15 @@ const (
 	// maxIncarnations bounds how often a run wipes disks.
 	maxIncarnations = 6
 
+	// maxTasks bounds the goroutines of one server, and maxLastParks how often they may want to wait after it was closed.
+	maxTasks     = 1000
+	maxLastParks = 10_000
+	// maxCalls is how many requests of one client are under way before it sends no more, and maxReply bounds a reply.
+	maxCalls = 200
+	// maxLines is more connections than a server of the simulation can have if it lets go of dead ones.
+	maxLines = 500
+	maxReply = 4 << 20
+
 	// What a node may have under way. These are not limits of the node but what it cannot exceed if its limits hold.
 	maxAppends       = 4096
 	maxUnackedChunks = 2 * maxPending

@@ -27,6 +27,11 @@ func (s *simulation) unrest() string {
 			return fmt.Sprintf("server %d is at index %d, and %d was applied somewhere", v.id, p.checked, s.ghost.maxIndex)
 		}
 	}
+	if s.swarm != nil {
+		if why := s.swarm.unrest(); why != "" {
+			return why
+		}
+	}
 	if s.voterLost() {
 		return "a voter whose disk is gone has not been replaced"
 	}

@@ -239,7 +239,11 @@ func (p *process) boot() error {
 		}
 	}
 	p.tick()
-	p.startClients()
+	if sv := p.audit.service(); sv != nil {
+		sv.booted()
+	} else {
+		p.startClients()
+	}
 	p.after()
 	return nil
 }

@@ -21,6 +21,10 @@ const (
 	streamLink
 	streamFault
 	streamJitter
+	streamService
+	streamTask
+	streamLine
+	streamSwarm
 )
 
 func newRandom(seed, kind, n uint64) random {

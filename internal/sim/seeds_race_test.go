@@ -7,3 +7,6 @@ const defaultSeeds = 20
 
 // raceEnabled says whether the tests run under the race detector.
 const raceEnabled = true
+
+// serverSeeds is how many of them with the real server.
+const serverSeeds = 10

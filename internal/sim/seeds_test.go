@@ -7,3 +7,6 @@ const defaultSeeds = 60
 
 // raceEnabled says whether the tests run under the race detector.
 const raceEnabled = false
+
+// serverSeeds is how many of them with the real server.
+const serverSeeds = 50

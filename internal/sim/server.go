@@ -101,6 +101,10 @@ func (v *server) start() {
 	case p.dead: // in its first steps
 	case err == nil:
 		v.rotten = v.rotten && v.disk.lie != writeTrue // what it found is what it goes on with
+		if sv := p.audit.service(); sv != nil {
+			sv.srv.Attach(sv)
+		}
+		s.troubleAt = s.now
 		s.serverStarted(v)
 	default:
 		v.cannotStart(err)
@@ -168,6 +172,9 @@ func (v *server) end(silent bool) {
 		v.sim.log(v.id, lineNoPower, 0, 0, 0)
 	} else {
 		v.sim.log(v.id, lineDies, 0, 0, 0)
+	}
+	if sv := p.audit.service(); sv != nil {
+		sv.ended(silent)
 	}
 	v.sim.serverEnded(v, silent)
 }

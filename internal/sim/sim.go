@@ -16,7 +16,7 @@ type Options struct {
 	Script   *Script // what to run; nil: what the seed and the next three draw
 	Profile  Profile
 	Servers  int       // 0: drawn
-	Workload string    // "ledger" or "tree"; "": drawn
+	Workload string    // "ledger", "tree" or "server"; "": one of the first two is drawn
 	Blind    bool      // does not count durable copies, so that a loss has to show in what comes of it: for a test of the other checks
 	Trace    io.Writer // every event as it happens; nil: only the tail of a failure
 
@@ -27,7 +27,7 @@ type Options struct {
 }
 
 // Workloads are the state machines under test.
-func Workloads() []string { return []string{"ledger", "tree"} }
+func Workloads() []string { return []string{"ledger", "tree", "server"} }
 
 // Validate refuses what there is not.
 func (o *Options) Validate() error {
@@ -70,6 +70,7 @@ type Stats struct {
 	Frames, Lost, Doubled, Overtaken                           int
 	Whole, Halted                                              int // runs that ended with everything done, and, beyond the fault budget, without
 	Faults                                                     [faultKinds]int
+	Swarm                                                      SwarmStats
 }
 
 // Add adds up the figures of several runs.
@@ -78,6 +79,7 @@ func (s *Stats) Add(o *Stats) {
 	for i := range a {
 		*a[i].n += *b[i].n
 	}
+	s.Swarm.Add(&o.Swarm)
 }
 
 type statField struct {
@@ -158,6 +160,13 @@ type simulation struct {
 	clientRand random
 	steps      uint64 // that clients have taken
 
+	// Of the workload "server".
+	sp                         serviceParams
+	swarm                      *swarm
+	running                    *task // that runs now; nil: the loop, or none
+	taskRand, lineRand, zkRand random
+	troubleAt                  int64 // when something changed last: a leader, a process
+
 	servers   []*server // server id i+1 at i
 	ghost     *ghost
 	processes uint64
@@ -178,6 +187,10 @@ func Run(o Options) *Result {
 	s.faults, s.clientRand = newRandom(s.script.seed, streamFault, 0), newRandom(s.script.seed, streamClients, 0)
 	s.ghost = newGhost(s)
 	r := &Result{Seed: s.script.seed, Mode: s.script.mode, Params: s.p.String()}
+	if s.p.workload == "server" {
+		s.drawService()
+		r.Params += "\n" + s.sp.String()
+	}
 	r.Violation = s.run(&r.Events)
 	if r.Violation != "" {
 		r.Trace = s.trace.tail()
@@ -222,6 +235,9 @@ func (s *simulation) build() {
 	s.connectAll()
 	for _, v := range s.servers {
 		s.after(v.timeRand.between(0, 100*millisecond), v.start)
+	}
+	if s.p.workload == "server" {
+		newSwarm(s)
 	}
 	s.scheduleFaults()
 	if s.o.story != nil {
