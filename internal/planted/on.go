@@ -16,13 +16,13 @@ var planted Bug
 // On says whether the bug is switched on.
 func (b Bug) On() bool { return b == planted }
 
-// All lists the bugs.
+// All lists the bugs that show without clients of the server; Server lists the others.
 func All() []Bug { return slices.Clone(all) }
 
 // Plant switches a bug on, and any other off; an empty name only does the latter. It reports false for a name that there is not. Nothing else may run
 // meanwhile.
 func Plant(name string) bool {
-	if name != "" && !slices.Contains(all, Bug(name)) {
+	if name != "" && !slices.Contains(all, Bug(name)) && !slices.Contains(Server(), Bug(name)) {
 		return false
 	}
 	planted = Bug(name)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"gopherwood/internal/planted"
 	"gopherwood/internal/wire"
 	"gopherwood/zk"
 )
@@ -122,7 +123,7 @@ func (r *run) read(h *wire.RequestHeader, body []byte) error {
 	if !r.held {
 		c.mu.Lock()
 		alive := c.waitLocked(waitRoom)
-		if alive && c.queue.head != nil {
+		if alive && c.queue.head != nil && !planted.ReadOvertakes.On() {
 			q := c.srv.newRequest(c, classRead, h, r.startNs)
 			q.auth, q.body = c.auth, append(q.body, body...)
 			c.pushLocked(q)
@@ -323,6 +324,9 @@ func looksAtTree(op zk.OpCode) bool {
 func (r *run) barrierRead(h *wire.RequestHeader, body []byte) error {
 	q := r.c.srv.newRequest(r.c, classSync, h, r.startNs)
 	q.auth, q.body = r.c.auth, append(q.body, body...)
+	if planted.BarrierReadNotAwaited.On() {
+		return r.read(h, body)
+	}
 	if taken, err := r.enqueue(h, q, len(body)); !taken {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gopherwood/internal/node"
+	"gopherwood/internal/planted"
 	"gopherwood/internal/sasl"
 	"gopherwood/internal/sock"
 	"gopherwood/internal/watch"
@@ -225,7 +226,7 @@ func (c *conn) holdsLocked(w waitFor) bool {
 	case waitSession:
 		return c.state == stateOpen || c.closing
 	case waitRoom:
-		if c.queue.len == 0 {
+		if c.queue.len == 0 || planted.QueueUnbounded.On() {
 			return true
 		}
 		if limit := c.srv.cfg.Throttle.GlobalOutstanding; limit > 0 && c.srv.outstanding.Load() > int64(limit) {
@@ -253,6 +254,9 @@ func (c *conn) idleLocked() bool { return c.out == nil && !c.writing }
 
 // wakeLocked lets the reader go on if what it waits for has come.
 func (c *conn) wakeLocked() {
+	if planted.LostWakeup.On() && c.waitFor == waitRoom && !c.dead {
+		return
+	}
 	if c.waitFor != waitNothing && (c.endedLocked(c.waitFor) || c.holdsLocked(c.waitFor)) {
 		c.signal()
 	}
@@ -380,7 +384,7 @@ func (c *conn) follow(old *conn) bool {
 		old.followers = append(old.followers, c)
 	}
 	old.mu.Unlock()
-	if ended {
+	if ended || planted.SessionNotFollowed.On() {
 		return true
 	}
 	c.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 
+	"gopherwood/internal/planted"
 	"gopherwood/internal/watch"
 )
 
@@ -41,7 +42,9 @@ func (s *Server) addConn(c *conn) (why string) {
 // removeConn takes a dead connection out, with its watches. Its handle is free only when they are gone.
 func (s *Server) removeConn(c *conn) {
 	s.watchMu.Lock()
-	s.watches.RemoveAll(c.handle)
+	if !planted.WatchesOutliveTheirs.On() {
+		s.watches.RemoveAll(c.handle)
+	}
 	s.watchMu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,10 @@
 package server
 
 import (
+	"slices"
+	"strings"
+
+	"gopherwood/internal/planted"
 	"gopherwood/internal/tree"
 	"gopherwood/internal/watch"
 	"gopherwood/internal/wire"
@@ -90,7 +94,11 @@ func (c *conn) setWatches(b []byte, op zk.OpCode, body []byte) ([]byte, zk.Code)
 		}
 	}
 	for _, path := range req.ChildWatches {
-		switch _, _, pzxid, exists := t.WatchState(path); {
+		_, mzxid, pzxid, exists := t.WatchState(path)
+		if planted.RearmByMzxid.On() {
+			pzxid = mzxid
+		}
+		switch {
 		case !exists:
 			missed(zk.EventNodeDeleted, path)
 		case pzxid > since:
@@ -124,6 +132,10 @@ func (s *Server) fire(events []tree.Event) {
 		s.stats.fired[ev.Type].add(int64(len(told)))
 		s.loop.event = wire.AppendEventFrame(s.loop.event[:0], ev.Zxid, &wire.WatcherEvent{Type: ev.Type, State: zk.StateSyncConnected, Path: ev.Path})
 		for _, c := range told {
+			if planted.EventAfterReply.On() {
+				s.eventLater(c, ev)
+				continue
+			}
 			c.event(ev, s.loop.event)
 		}
 	}
@@ -167,4 +179,14 @@ func (c *conn) event(ev *tree.Event, frame []byte) {
 		return
 	}
 	c.srv.loop.touch(c)
+}
+
+// eventLater is what a planted bug does with an event.
+func (s *Server) eventLater(c *conn, ev *tree.Event) {
+	later, frame := *ev, slices.Clone(s.loop.event)
+	later.Path = strings.Clone(ev.Path)
+	s.spawn(func() {
+		c.event(&later, frame)
+		c.flushNow()
+	})
 }

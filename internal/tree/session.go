@@ -36,7 +36,7 @@ func (st *sessionTable) check(id int64, origin uint64) zk.Code {
 	if slot == 0 {
 		return zk.ErrSessionExpired
 	}
-	if st.at(slot).owner != origin {
+	if st.at(slot).owner != origin && !planted.MovedSessionWrites.On() {
 		return zk.ErrSessionMoved
 	}
 	return zk.OK
@@ -192,6 +192,9 @@ func (t *Tree) dropSession(x *txn, sid int64) {
 		x.r.paths = t.appendPath(x.r.paths, id)
 		t.doomed = append(t.doomed, doomed{id: id, start: start, end: len(x.r.paths), czxid: r.czxid})
 		id = r.child
+	}
+	if planted.EphemeralLeft.On() && s.owner>>48 != uint64(sid)>>56 {
+		t.doomed = t.doomed[:0]
 	}
 	path := func(d doomed) string { return alias(x.r.paths[d.start:d.end]) }
 	slices.SortFunc(t.doomed, func(a, b doomed) int {

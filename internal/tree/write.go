@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"gopherwood/internal/planted"
 	"gopherwood/zk"
 )
 
@@ -116,7 +117,11 @@ func (t *Tree) create(x *txn, op *Op) OpResult {
 		return failed(zk.ErrNoAuth)
 	}
 	if op.Mode.IsSequential() {
-		path = x.sequential(path, p.cversion)
+		n := p.cversion
+		if planted.SequenceByCount.On() {
+			n = p.numChildren()
+		}
+		path = x.sequential(path, n)
 		name = path[len(parentPath)+1:]
 	}
 	if !isValidPath(path) {

@@ -1,6 +1,9 @@
 package watch
 
-import "gopherwood/zk"
+import (
+	"gopherwood/internal/planted"
+	"gopherwood/zk"
+)
 
 // Trigger is an event on path: it appends to dst each watcher that has to be told, once, and ends the one-shot watches that
 // it uses up. Watchers of the path itself come first, in the order in which they began to watch it, then those that watch an
@@ -50,7 +53,9 @@ func (t *Table) fire(dst []Handle, p uint32, match Kind) []Handle {
 		if r.kinds&match != 0 {
 			dst = append(dst, r.watcher)
 			t.owners[r.watcher].mark = t.triggers
-			t.keep(i, r.kinds&^(match&oneShot))
+			if !planted.WatchStays.On() {
+				t.keep(i, r.kinds&^(match&oneShot))
+			}
 		}
 		i = next
 	}
