@@ -9,4 +9,4 @@ const defaultSeeds = 60
 const raceEnabled = false
 
 // serverSeeds is how many of them with the real server.
-const serverSeeds = 50
+const serverSeeds = 40
