@@ -26,6 +26,8 @@ const lattice = `
 3 node      internal/node
 4 drivers   replica  client
 5 services  internal/server  internal/server/zoocfg  internal/bench
+5 services  replica/admin
+6 programs  examples/kv
 6 programs  cmd/gopherwood
 6 judges    internal/history
 7 proofs    internal/fakezk  internal/sim  internal/certs/certtest

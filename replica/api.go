@@ -28,29 +28,29 @@ type proposals struct {
 }
 
 // Propose appends a command to this server's origin stream. It is applied exactly once, in the order of the Propose calls, and then w (nil if nobody waits)
-// is told. The bytes are copied. Propose blocks while too much is under way; it fails only when the replica is closed or the
-// command too large. It must not be called on the loop goroutine (TryPropose may).
+// is told; any member takes commands, whoever leads. The bytes are copied. Propose blocks while too much is under way, as it is without a leader sooner or
+// later; it fails only when the replica is closed (ErrClosed) or the command too large (ErrTooLarge). It must not be called on the loop goroutine (TryPropose may).
 func (r *Replica) Propose(data []byte, w Waiter) error {
-	return r.enqueue(data, w, true)
+	return r.enqueue(context.Background(), data, w)
 }
 
 // TryPropose is Propose that returns ErrBusy where Propose would block.
 func (r *Replica) TryPropose(data []byte, w Waiter) error {
-	return r.enqueue(data, w, false)
+	return r.enqueue(nil, data, w)
 }
 
-func (r *Replica) enqueue(data []byte, w Waiter, block bool) error {
+// enqueue waits for room until ctx ends; not at all if it is nil.
+func (r *Replica) enqueue(ctx context.Context, data []byte, w Waiter) error {
 	if len(data) > MaxCommandBytes {
 		return ErrTooLarge
 	}
 	p := &r.proposals
 	p.mu.Lock()
-	for p.window > 0 && p.window+len(data) > node.MaxOriginBytes && !p.closed {
-		if !block {
+	if p.window > 0 && p.window+len(data) > node.MaxOriginBytes && !p.closed {
+		if err := p.waitLocked(ctx, len(data)); err != nil {
 			p.mu.Unlock()
-			return ErrBusy
+			return err
 		}
-		p.room.Wait()
 	}
 	if p.closed {
 		p.mu.Unlock()
@@ -74,6 +74,25 @@ func (r *Replica) enqueue(data []byte, w Waiter, block bool) error {
 	}
 	p.mu.Unlock()
 	r.wakeLoop()
+	return nil
+}
+
+// waitLocked waits for room for size bytes.
+func (p *proposals) waitLocked(ctx context.Context, size int) error {
+	if ctx == nil {
+		return ErrBusy
+	}
+	defer context.AfterFunc(ctx, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.room.Broadcast()
+	})()
+	for p.window > 0 && p.window+size > node.MaxOriginBytes && !p.closed {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("%w: %w", ErrBusy, err)
+		}
+		p.room.Wait()
+	}
 	return nil
 }
 
@@ -147,29 +166,47 @@ type outcome struct {
 
 func (w waiter) Done(result any, err error) { w.ch <- outcome{result, err} }
 
-// Do proposes a command and waits for its result. If ctx ends first the command may be applied all the same.
+// Do proposes a command and waits for its result. Its errors:
+//
+//   - ErrBusy: ctx ended while there was no room for the command. It is not applied.
+//   - ErrOutcomeUnknown: ctx ended before there was a result (the error is ctx.Err(), too), or the result was lost in a snapshot. The
+//     command may be applied, or be applied later.
+//   - ErrClosed: the replica has stopped. As above, if the command was under way.
+//   - ErrTooLarge: nothing was done.
+//
+// Nothing of it has to be tried again because the leader changed: the replica does that itself.
 func (r *Replica) Do(ctx context.Context, data []byte) (any, error) {
 	w := waiter{make(chan outcome, 1)}
-	if err := r.Propose(data, w); err != nil {
+	if err := r.enqueue(ctx, data, w); err != nil {
 		return nil, err
 	}
-	return w.wait(ctx)
-}
-
-// Sync waits until everything that was committed before the call is applied here.
-func (r *Replica) Sync(ctx context.Context) error {
-	w := waiter{make(chan outcome, 1)}
-	r.Barrier(w)
-	_, err := w.wait(ctx)
-	return err
-}
-
-func (w waiter) wait(ctx context.Context) (any, error) {
 	select {
 	case o := <-w.ch:
 		return o.result, o.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("replica: outcome unknown: %w", ctx.Err())
+		return nil, &unknownError{ctx.Err()}
+	}
+}
+
+// unknownError says that somebody did not wait for the outcome of a command.
+type unknownError struct{ cause error }
+
+func (e *unknownError) Error() string {
+	return "replica: no result yet, and the command may be applied all the same: " + e.cause.Error()
+}
+func (e *unknownError) Is(target error) bool { return target == ErrOutcomeUnknown }
+func (e *unknownError) Unwrap() error        { return e.cause }
+
+// Sync waits until everything that was committed anywhere before the call is applied here. A read of the state machine after it is linearizable. It
+// changes nothing, so that it may be called again whatever its error.
+func (r *Replica) Sync(ctx context.Context) error {
+	w := waiter{make(chan outcome, 1)}
+	r.Barrier(w)
+	select {
+	case o := <-w.ch:
+		return o.err
+	case <-ctx.Done():
+		return fmt.Errorf("replica: no majority has answered yet: %w", ctx.Err())
 	}
 }
 

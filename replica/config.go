@@ -9,49 +9,33 @@ import (
 	"time"
 
 	"gopherwood/internal/node"
-	"gopherwood/internal/peer"
 	"gopherwood/internal/vfs"
 )
 
-// The state machine's side of the contract is declared where the stepped core needs it.
-type (
-	// StateMachine is what is replicated; see its methods.
-	StateMachine = node.StateMachine
-	// View is a point-in-time picture of a state machine.
-	View = node.View
-	// Command is one command, as Apply gets it.
-	Command = node.Command
-	// Waiter is told the outcome of a command or barrier on the loop goroutine.
-	Waiter = node.Waiter
-	// Batcher, LeaderObserver, Ticker, MessageHandler and Digester are what a state machine may also implement.
-	Batcher        = node.Batcher
-	LeaderObserver = node.LeaderObserver
-	Ticker         = node.Ticker
-	MessageHandler = node.MessageHandler
-	Digester       = node.Digester
-	// MembersObserver is what a state machine implements to hear of the members.
-	MembersObserver = node.MembersObserver
-	// Member is a member of the ensemble.
-	Member = peer.Member
-	// Leadership says who leads.
-	Leadership = node.Leadership
-	// MemberStatus is what is known of a member.
-	MemberStatus = node.MemberStatus
-)
-
-// The outcomes of a Waiter and the refusals of Propose.
+// The outcomes of a Waiter and the refusals of Propose and Reconfigure. A *NotSyncedError is another.
 var (
+	// ErrOutcomeUnknown says that a command may or may not have been applied: whoever waited did not wait long enough, or the state came in a
+	// snapshot from the leader, so that the command was applied, but not here, and its result is not known here.
 	ErrOutcomeUnknown = node.ErrOutcomeUnknown
-	ErrClosed         = node.ErrClosed
-	ErrBusy           = node.ErrBusy
-
-	// The refusals of Reconfigure; a *NotSyncedError is another.
-	ErrNotLeader          = node.ErrNotLeader
+	// ErrClosed says that the replica has stopped. A command that was under way may or may not have been applied, or be applied later.
+	ErrClosed = node.ErrClosed
+	// ErrBusy says that a bound is reached and nothing was taken: the command is not applied, and never will be.
+	ErrBusy = node.ErrBusy
+	// ErrReconfigInProgress says that an earlier change of members is not complete.
 	ErrReconfigInProgress = node.ErrReconfigInProgress
+	// ErrNoVoters says that the new ensemble would have nobody who votes.
+	ErrNoVoters = node.ErrNoVoters
+	// ErrTwice says that the new ensemble names a server twice.
+	ErrTwice = node.ErrTwice
 )
 
 // NotSyncedError says which servers of a new ensemble are not there, or not up to date.
-type NotSyncedError = node.NotSyncedError
+type NotSyncedError struct{ Servers []uint16 }
+
+// Error names them.
+func (e *NotSyncedError) Error() string {
+	return fmt.Sprintf("replica: servers %d are not connected and up to date; start them and let them catch up first", e.Servers)
+}
 
 // Config describes a member. The zero value of every field but Dir and ServerID works.
 type Config struct {
@@ -72,7 +56,7 @@ type Config struct {
 	// ownPort: Listen has the port that the others know, and so goes with it when a reconfiguration changes that.
 	ownPort bool
 	// TLS protects the connections between members; nil: they are plain.
-	TLS *peer.TLS
+	TLS *TLS
 	// Tick is the step of logical time. Default 20 ms: an election timeout of 1 to 2 s, heartbeats every 100 ms.
 	Tick time.Duration
 	// SnapshotBytes is how much log makes a new snapshot; the size of the last one counts too if it is larger. Default 64 MiB.
@@ -81,10 +65,10 @@ type Config struct {
 	BufferedLog bool
 	// Observer, if not nil, is told how long the stages of commands take.
 	Observer Observer
-	// FS is the filesystem. Default: the operating system's.
-	FS vfs.FS
 	// Logger takes what an operator should know. Default slog.Default().
 	Logger *slog.Logger
+
+	fs vfs.FS // nil: the operating system's; tests of this package have others
 }
 
 func (c *Config) validate() error {
@@ -119,8 +103,8 @@ func (c *Config) validate() error {
 	if c.Tick == 0 {
 		c.Tick = defaultTick
 	}
-	if c.FS == nil {
-		c.FS = vfs.OS()
+	if c.fs == nil {
+		c.fs = vfs.OS()
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

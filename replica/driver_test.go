@@ -16,7 +16,7 @@ import (
 
 func TestSnapshotTellsWhenItCouldNotBeWritten(t *testing.T) {
 	disk := vfs.WithErrors(vfs.OS())
-	r, err := Start(Config{Dir: t.TempDir(), ServerID: 1, Tick: 5 * time.Millisecond, FS: disk}, &sum{})
+	r, err := Start(Config{Dir: t.TempDir(), ServerID: 1, Tick: 5 * time.Millisecond, fs: disk}, &sum{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -31,7 +30,7 @@ import (
 
 // identify reads who this server is, or makes it up.
 func (r *Replica) identify() error {
-	id, err := readIdentity(r.cfg.FS, r.cfg.Dir)
+	id, err := readIdentity(r.cfg.fs, r.cfg.Dir)
 	if err != nil {
 		return err
 	}
@@ -43,7 +42,7 @@ func (r *Replica) identify() error {
 	if have := node.ServerOf(id.RaftID); have != r.cfg.ServerID {
 		return fmt.Errorf("replica: the data in %s belongs to server %d, this is server %d; check the server id and the data directory", r.cfg.Dir, have, r.cfg.ServerID)
 	}
-	if len(id.Bootstrap) == 1 && r.cfg.voters() > 1 {
+	if len(id.Bootstrap) == 1 && r.cfg.voters() > 1 && !id.Restored {
 		return fmt.Errorf("replica: the data in %s belongs to a server that was started alone; it can't become part of an ensemble by configuration", r.cfg.Dir)
 	}
 	if id.formed() && len(id.Bootstrap) != 1 && r.cfg.alone() {
@@ -52,7 +51,7 @@ func (r *Replica) identify() error {
 	id.newOrigin(time.Now().UnixMilli())
 	r.identity = *id
 	r.origin.Store(id.Origin)
-	return r.identity.write(r.cfg.FS, r.cfg.Dir)
+	return r.identity.write(r.cfg.fs, r.cfg.Dir)
 }
 
 func newIdentity(server uint16) (*identity, error) {
@@ -67,7 +66,7 @@ func (r *Replica) logDir() string { return filepath.Join(r.cfg.Dir, "log") }
 
 // openLog opens the log of a member. A log that is damaged where it can't be by a crash is put aside: the member comes back as another incarnation.
 func (r *Replica) openLog() error {
-	l, err := raftlog.Open(r.cfg.FS, r.logDir(), r.logOptions())
+	l, err := raftlog.Open(r.cfg.fs, r.logDir(), r.logOptions())
 	var damage *raftlog.CorruptError
 	if errors.As(err, &damage) && !r.cfg.alone() {
 		return r.condemn(damage)
@@ -111,7 +110,7 @@ func (r *Replica) renew() error {
 	id.ClusterID = r.identity.ClusterID
 	id.Origin = r.identity.Origin
 	r.identity = *id
-	return r.identity.write(r.cfg.FS, r.cfg.Dir)
+	return r.identity.write(r.cfg.fs, r.cfg.Dir)
 }
 
 func (r *Replica) logOptions() raftlog.Options {
@@ -126,10 +125,10 @@ func (r *Replica) logOptions() raftlog.Options {
 func (r *Replica) condemn(damage error) error {
 	aside := fmt.Sprintf("%s.damaged-%d", r.logDir(), time.Now().UnixMilli())
 	r.log.Error("the log is damaged in the middle; it is put aside, and this server rejoins as a new member", "error", damage, "kept", aside)
-	if err := r.cfg.FS.Rename(r.logDir(), aside); err != nil {
+	if err := r.cfg.fs.Rename(r.logDir(), aside); err != nil {
 		return fmt.Errorf("replica: put the damaged log aside: %w", err)
 	}
-	if err := r.cfg.FS.SyncDir(r.cfg.Dir); err != nil {
+	if err := r.cfg.fs.SyncDir(r.cfg.Dir); err != nil {
 		return fmt.Errorf("replica: put the damaged log aside: %w", err)
 	}
 	if err := r.renew(); err != nil {
@@ -244,11 +243,7 @@ func (r *Replica) decide(known map[uint16]peer.Probe) (bool, error) {
 
 // formWith makes this server a first voter of the ensemble of those incarnations. The identity is written last: until then the log counts for nothing.
 func (r *Replica) formWith(ids []uint64) error {
-	h := fnv.New64a()
-	for _, id := range ids {
-		h.Write(binary.LittleEndian.AppendUint64(nil, id))
-	}
-	r.identity.ClusterID = h.Sum64() | 1
+	r.identity.ClusterID = clusterOf(ids)
 	r.identity.Bootstrap = ids
 	if err := r.freshLog(); err != nil {
 		return err
@@ -283,10 +278,10 @@ func (r *Replica) joinCluster(cluster uint64) error {
 
 // freshLog opens an empty log. Files of an earlier try, which never counted, are removed.
 func (r *Replica) freshLog() error {
-	names, err := r.cfg.FS.List(r.logDir())
+	names, err := r.cfg.fs.List(r.logDir())
 	if err == nil {
 		for _, name := range names {
-			if err := r.cfg.FS.Remove(filepath.Join(r.logDir(), name)); err != nil {
+			if err := r.cfg.fs.Remove(filepath.Join(r.logDir(), name)); err != nil {
 				return fmt.Errorf("replica: clear an unfinished log: %w", err)
 			}
 		}
@@ -295,7 +290,7 @@ func (r *Replica) freshLog() error {
 }
 
 func (r *Replica) becomeMember() error {
-	if err := r.identity.write(r.cfg.FS, r.cfg.Dir); err != nil {
+	if err := r.identity.write(r.cfg.fs, r.cfg.Dir); err != nil {
 		return err
 	}
 	if r.transport != nil {

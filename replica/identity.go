@@ -20,6 +20,7 @@ type identity struct {
 	ClusterID uint64   `json:"cluster_id"`          // 0 until the ensemble is formed or joined
 	Bootstrap []uint64 `json:"bootstrap,omitempty"` // raft ids of the ensemble as it was formed; none for a member that joined
 	Origin    uint64   `json:"origin"`              // of the last start
+	Restored  bool     `json:"restored,omitempty"`  // it founded its ensemble alone, out of a backup, for the others to join
 }
 
 const (

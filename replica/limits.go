@@ -12,6 +12,8 @@ const (
 	maxChunkBytes = 256 << 10
 	// MaxCommandBytes bounds one command.
 	MaxCommandBytes = 4 << 20
+	// MaxLogEntries bounds what Replica.Log reads at a time.
+	MaxLogEntries = 1000
 	// defaultTick is the step of logical time; an election times out after 50 to 100 of them, a heartbeat goes out every 5.
 	defaultTick = 20 * time.Millisecond
 	// watermarkEvery is how often the log's durable watermark is written while it moves.
@@ -34,6 +36,12 @@ const (
 	formLogEvery = 10 * time.Second
 	// joinAnyway is for how long a member is without a leader before it asks to join: it may have been removed.
 	joinAnyway = 5 * time.Second
+	// maxPeers bounds the list of servers.
+	maxPeers = 64
+	// maxBackupHead bounds the line of JSON in a backup.
+	maxBackupHead = 64 << 10
+	// maxPanicFrames bounds the search for the state machine on the stack of a panic.
+	maxPanicFrames = 4096
 	// maxStrangers bounds the servers that are neither configured nor members and are answered nevertheless.
 	maxStrangers = 16
 	// joinEvery is how often a server that is not yet a member asks to become one.

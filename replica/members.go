@@ -151,8 +151,13 @@ func (r *Replica) askToJoin() {
 	}
 }
 
-// Reconfigure makes target the ensemble, as node.Node.Reconfigure does, and waits until the change is complete. Only the leader can do it: others, and a
-// leader that is to leave and therefore hands leadership over, return ErrNotLeader. If ctx ends first the change may be made all the same.
+// Reconfigure makes target the ensemble, all of it, and waits until the change is complete: a server that is a member and not named leaves, except for guests,
+// who may stay. Of each member of target ServerID, PeerAddr, ClientAddr and Observer count; empty addresses stay as they were. The servers that are to become
+// voters must have joined and caught up (start them with an empty directory, with this ensemble in their Peers, and they follow as guests), so that the
+// change itself is quick; a majority of them must be there, or the error is a *NotSyncedError.
+//
+// Only the leader can do it: others, and a leader that is to leave and therefore hands leadership over, return a *NotLeaderError. If ctx ends first the
+// change may be made all the same.
 func (r *Replica) Reconfigure(ctx context.Context, target []Member) error {
 	begun := make(chan error, 1)
 	r.BeginReconfigure(target, func(err error) { begun <- err })
@@ -184,10 +189,11 @@ func (r *Replica) Reconfigure(ctx context.Context, target []Member) error {
 func (r *Replica) BeginReconfigure(target []Member, done func(error)) {
 	r.call(func() {
 		if r.node == nil {
-			done(ErrNotLeader)
+			done(r.notLeader())
 			return
 		}
-		done(r.node.Reconfigure(target))
+		r.shaped = true
+		done(r.explained(r.node.Reconfigure(peerMembers(target))))
 	}, func() { done(ErrClosed) })
 }
 

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gopherwood/internal/certs"
 	"gopherwood/internal/node"
 	"gopherwood/internal/peer"
 	"gopherwood/internal/raftlog"
@@ -27,6 +28,8 @@ type Replica struct {
 	cfg      Config
 	log      *slog.Logger
 	sm       StateMachine
+	machine  node.StateMachine // sm as the node knows it
+	certs    *certs.Source     // that the replica opened; nil: none
 	lock     io.Closer
 	ctx      context.Context // ends when the replica stops
 	cancel   context.CancelCauseFunc
@@ -40,6 +43,8 @@ type Replica struct {
 	info      atomic.Pointer[peer.Probe] // what this member answers to a probe
 	status    atomic.Pointer[Status]     // before there is a node
 	origin    atomic.Uint64              // identity.Origin, for everybody
+	progress  progress
+	terms     terms
 
 	// Set by form before the loop starts, then constant.
 	identity  identity
@@ -54,15 +59,10 @@ type Replica struct {
 	book      book
 	listening string // port for members
 	timing    timing
+	broken    bool // the state machine has panicked
+	shaped    bool // somebody has called Reconfigure; see reform
 	// leaderTick is the last tick at which a leader was known, as far as askToJoin has looked.
 	leaderTick uint64
-}
-
-// Status is a replica's account of itself.
-type Status struct {
-	node.Status
-	// Forming is not empty while the server has not found its ensemble yet, and says what it waits for.
-	Forming string
 }
 
 // Start opens the data directory and starts the member. It returns before there is a leader, and before the ensemble is formed; commands
@@ -71,7 +71,12 @@ func Start(cfg Config, sm StateMachine) (*Replica, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	if sm == nil {
+		return nil, errors.New("replica: a state machine is required")
+	}
 	r := &Replica{cfg: cfg, log: cfg.Logger, sm: sm, stopped: make(chan struct{}), up: make(map[uint64]bool)}
+	r.machine = r.adapt(sm)
+	r.terms.ch = make(chan *Term, 1)
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	r.proposals.room.L = &r.proposals.mu
 	r.inbox.init()
@@ -91,6 +96,9 @@ func Start(cfg Config, sm StateMachine) (*Replica, error) {
 
 // abandon gives back what open had taken before it failed.
 func (r *Replica) abandon() (err error) {
+	if r.certs != nil {
+		r.certs.Close()
+	}
 	if r.raftlog != nil {
 		err = r.raftlog.Close()
 	}
@@ -112,10 +120,10 @@ func ignoreClosed(err error) error {
 
 // open takes the directory, finds out who this server is, and lets its peers find it.
 func (r *Replica) open() error {
-	if err := r.cfg.FS.MkdirAll(r.cfg.Dir); err != nil {
+	if err := r.cfg.fs.MkdirAll(r.cfg.Dir); err != nil {
 		return fmt.Errorf("replica: data directory: %w", err)
 	}
-	lock, err := r.cfg.FS.Lock(filepath.Join(r.cfg.Dir, "LOCK"), fmt.Sprintf("server %d, process %d", r.cfg.ServerID, os.Getpid()))
+	lock, err := r.cfg.fs.Lock(filepath.Join(r.cfg.Dir, "LOCK"), fmt.Sprintf("server %d, process %d", r.cfg.ServerID, os.Getpid()))
 	if err != nil {
 		return fmt.Errorf("replica: data directory %s is in use: %w", r.cfg.Dir, err)
 	}
@@ -135,10 +143,14 @@ func (r *Replica) open() error {
 		return nil
 	}
 	r.info.Store(&peer.Probe{ClusterID: r.identity.ClusterID, RaftID: r.identity.RaftID, Members: r.introduction()})
+	var protect *peer.TLS
+	if protect, r.certs, err = r.cfg.TLS.open(r.log); err != nil {
+		return err
+	}
 	r.transport, err = peer.New(peer.Config{
 		ServerID: r.cfg.ServerID, RaftID: r.identity.RaftID, ClusterID: r.identity.ClusterID,
 		Handler: (*peerHandler)(r), Listen: r.cfg.Listen, Listener: r.cfg.Listener, Logger: r.log,
-		TLS: r.cfg.TLS,
+		TLS: protect,
 	})
 	if err != nil {
 		return fmt.Errorf("replica: listen for members: %w", err)
@@ -151,17 +163,29 @@ func (r *Replica) open() error {
 // run is the loop goroutine: find the ensemble, then step the node until told to stop.
 func (r *Replica) run() {
 	defer r.tasks.Done()
-	err := r.form()
-	if err == nil {
-		err = r.start()
-	}
-	if err == nil {
-		r.loop()
-		r.node.Stop()
-	} else if r.ctx.Err() == nil {
+	if err := r.work(); err != nil && r.ctx.Err() == nil {
 		r.fatal(err)
 	}
+	if r.broken { // it may hold its own locks: whoever waits is told without it
+		r.unhook()
+	}
+	if r.node != nil {
+		r.node.Stop()
+	}
 	r.shut()
+}
+
+// work is run without its end. It also ends when the state machine panics.
+func (r *Replica) work() error {
+	defer r.panicked()
+	if err := r.form(); err != nil {
+		return err
+	}
+	if err := r.start(); err != nil {
+		return err
+	}
+	r.loop()
+	return nil
 }
 
 // start makes the node out of the log.
@@ -173,14 +197,14 @@ func (r *Replica) start() error {
 	for {
 		r.node, err = node.New(node.Config{
 			RaftID: r.identity.RaftID, Origin: r.identity.Origin, SnapshotBytes: r.cfg.SnapshotBytes, Logger: r.log,
-		}, r.raftlog, state, r.sm, (*host)(r))
+		}, r.raftlog, state, r.machine, (*host)(r))
 		var older *node.OriginError
 		if !errors.As(err, &older) {
 			break
 		}
 		r.identity.Origin = older.Known + 1
 		r.origin.Store(r.identity.Origin)
-		if err := r.identity.write(r.cfg.FS, r.cfg.Dir); err != nil {
+		if err := r.identity.write(r.cfg.fs, r.cfg.Dir); err != nil {
 			return err
 		}
 	}
@@ -195,11 +219,23 @@ func (r *Replica) start() error {
 	}
 	r.early = nil
 	r.node.TellMembers()
+	r.replay()
 	r.tasks.Add(3)
 	go r.writeLog()
 	go r.prepareLog()
 	go r.watchDisk()
 	return nil
+}
+
+// replay notes what there is to be applied before this member has what its log held.
+func (r *Replica) replay() {
+	index, _ := r.node.Applied()
+	last, err := r.raftlog.LastIndex()
+	if err != nil {
+		last = index
+	}
+	r.progress.begin(Replaying, int64(index), int64(last))
+	r.progress.applied(r)
 }
 
 // load restores the newest snapshot, if the log has one.
@@ -300,6 +336,9 @@ func (r *Replica) everyTick() {
 	if r.transport == nil {
 		return
 	}
+	if r.identity.Restored && r.tick%uint64(joinEvery/r.cfg.Tick+1) == 0 {
+		r.reform()
+	}
 	l := r.node.Leadership()
 	applied, term := r.node.Applied()
 	r.info.Store(&peer.Probe{
@@ -315,7 +354,7 @@ func (r *Replica) everyTick() {
 // startLater stops a server of whose earlier incarnation a later start is on record: its clock was ahead. The next start goes on from there.
 func (r *Replica) startLater(known uint64) {
 	r.identity.Origin = known
-	err := r.identity.write(r.cfg.FS, r.cfg.Dir)
+	err := r.identity.write(r.cfg.fs, r.cfg.Dir)
 	r.fatal(errors.Join(fmt.Errorf("replica: start this server again: before it lost its disk its clock was ahead, and only now is it known by how much: %w",
 		&node.OriginError{Known: known}), err))
 }
@@ -333,7 +372,7 @@ func (r *Replica) shut() {
 	p.mu.Lock()
 	p.closed = true
 	p.room.Broadcast()
-	var left []Waiter
+	var left []node.Waiter
 	for _, c := range append(p.full, p.open) {
 		if c != nil {
 			left = append(left, c.Waiters...)
@@ -341,10 +380,14 @@ func (r *Replica) shut() {
 	}
 	p.full, p.open = nil, nil
 	p.mu.Unlock()
-	for _, w := range append(left, r.early...) {
+	r.terms.close(context.Cause(r.ctx))
+	for _, w := range left {
 		if w != nil {
 			w.Done(nil, ErrClosed)
 		}
+	}
+	for _, w := range r.early {
+		w.Done(nil, ErrClosed)
 	}
 	r.inbox.close()
 	r.writer.close()
@@ -368,6 +411,9 @@ func (r *Replica) Close() error {
 			}
 		}
 		r.tasks.Wait()
+		if r.certs != nil {
+			r.certs.Close()
+		}
 		if r.raftlog != nil {
 			if err := r.raftlog.Close(); err != nil {
 				r.log.Warn("closing the log", "error", err)
@@ -392,19 +438,26 @@ func (r *Replica) Shutdown(ctx context.Context) error {
 }
 
 // TransferLeadership hands leadership to the member whose log is furthest and waits until another leads. It tries again, perhaps with another
-// member, until ctx ends.
+// member, until ctx ends. A member that does not lead returns a *NotLeaderError.
 func (r *Replica) TransferLeadership(ctx context.Context) error {
+	return r.TransferLeadershipTo(ctx, 0)
+}
+
+// TransferLeadershipTo is TransferLeadership to a server, which has to be a voter, or to any if it is 0.
+func (r *Replica) TransferLeadershipTo(ctx context.Context, server uint16) error {
 	poll := time.NewTicker(r.cfg.Tick)
 	defer poll.Stop()
 	for round := 0; ; round++ {
-		h, err := ask(ctx, r, func() handOver { return r.handOver(round%transferTicks == 0) })
+		h, err := ask(ctx, r, func() handOver { return r.handOver(server, round%transferTicks == 0) })
 		switch {
 		case err != nil:
 			return err
+		case h.stuck && server != 0:
+			return fmt.Errorf("replica: server %d is no other voter that is connected and up to date", server)
 		case h.stuck:
 			return errors.New("replica: no other voter is connected and up to date")
 		case !h.mine && round == 0:
-			return ErrNotLeader
+			return h.refused
 		case !h.mine && h.known:
 			return nil
 		}
@@ -420,16 +473,24 @@ func (r *Replica) TransferLeadership(ctx context.Context) error {
 type handOver struct {
 	mine, known bool // who leads
 	stuck       bool // nobody can take over
+	refused     error
 }
 
-// handOver begins to hand leadership over if begin is set and this member leads.
-func (r *Replica) handOver(begin bool) handOver {
+// handOver begins to hand leadership over, to any server if it is 0, if begin is set and this member leads.
+func (r *Replica) handOver(server uint16, begin bool) handOver {
 	if r.node == nil {
-		return handOver{}
+		return handOver{refused: r.notLeader()}
 	}
 	leader := r.node.Leadership().Leader
 	h := handOver{mine: leader == r.identity.RaftID, known: leader != 0}
-	h.stuck = h.mine && begin && !r.node.Transfer() || !h.known && !r.node.QuorumConnected()
+	if !h.mine {
+		h.refused = r.notLeader()
+	}
+	to := r.node.Transfer
+	if server != 0 {
+		to = func() bool { return r.node.TransferTo(server) }
+	}
+	h.stuck = h.mine && begin && !to() || !h.known && !r.node.QuorumConnected()
 	return h
 }
 
@@ -462,10 +523,13 @@ type snapshotRequest struct {
 	err     error
 }
 
+// errNotFormed says that there is no ensemble yet.
+var errNotFormed = errors.New("replica: the ensemble is not formed yet")
+
 // advance starts a snapshot when none is being written, for one that was under way already is too old.
 func (r *Replica) advance(s snapshotRequest) snapshotRequest {
 	if r.node == nil {
-		s.err = errors.New("replica: the ensemble is not formed yet")
+		s.err = errNotFormed
 		return s
 	}
 	if s.index == 0 {
@@ -488,27 +552,3 @@ func (r *Replica) advance(s snapshotRequest) snapshotRequest {
 // Origin is the id of this server's origin stream: what Command.Origin says of its own commands. It is known for good once this server has
 // applied anything.
 func (r *Replica) Origin() uint64 { return r.origin.Load() }
-
-// Status is this member's account of itself and, on the leader, of the others.
-func (r *Replica) Status() Status {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	of, err := ask(ctx, r, func() node.Status {
-		if r.node == nil {
-			return node.Status{}
-		}
-		return r.node.Status()
-	})
-	if err != nil || of.RaftID == 0 {
-		if f := r.status.Load(); f != nil {
-			return *f
-		}
-	}
-	s := Status{Status: of}
-	for i := range s.Members {
-		if m := &s.Members[i]; m.PeerAddr == "" {
-			m.PeerAddr = r.cfg.Peers[m.ServerID]
-		}
-	}
-	return s
-}

@@ -148,8 +148,16 @@ func (r *Replica) loadSnapshot(index uint64) (*node.State, int64, error) {
 		return nil, 0, fmt.Errorf("replica: open snapshot %d: %w", index, err)
 	}
 	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, 0, fmt.Errorf("replica: size of snapshot %d: %w", index, err)
+	}
 	c := &countingReader{r: f}
-	state, err := node.Load(c, r.sm)
+	if Phase(r.progress.phase.Load()) == Forming { // the start's
+		r.progress.begin(Loading, 0, size)
+		c.r = r.progress.read(f, f.Offset)
+	}
+	state, err := node.Load(c, r.machine)
 	if err == nil {
 		_, err = io.Copy(io.Discard, c) // the end mark carries the check of the whole
 	}

@@ -108,7 +108,7 @@ func (s *settings) serve(ctx context.Context) error {
 	defer admin.close()
 
 	replicas := s.replicaConfig(log, srv)
-	replicas.TLS = members
+	replicas.TLS = replica.TLSWith(members)
 	rep, err := replica.Start(replicas, srv)
 	if err != nil {
 		return s.explainStart(err)

@@ -62,6 +62,11 @@ func (n *Node) Leadership() Leadership {
 // Transfer hands leadership to the connected voter that is furthest, and reports false when there is none or this replica does not lead.
 func (n *Node) Transfer() bool { return n.transferAmong(func(uint64) bool { return true }) }
 
+// TransferTo is Transfer to a voter of that server, if it is connected.
+func (n *Node) TransferTo(server uint16) bool {
+	return n.transferAmong(func(id uint64) bool { return ServerOf(id) == server })
+}
+
 func (n *Node) transferAmong(may func(raftID uint64) bool) bool {
 	if n.lead != n.cfg.RaftID {
 		return false

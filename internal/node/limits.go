@@ -30,6 +30,9 @@ const (
 	// joinCatchUpEntries is how near to the leader's last index a learner must be to become a voter.
 	joinCatchUpEntries = 1024
 
+	// maxInspectBytes bounds what Log reads at a time.
+	maxInspectBytes = 16 << 20
+
 	// Raft's own bounds (raft.Config).
 	raftMaxSizePerMsg       = 1 << 20
 	raftMaxInflightMsgs     = 256

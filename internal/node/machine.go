@@ -78,8 +78,9 @@ type Digester interface {
 	Digest() uint64
 }
 
-// Waiter is told the outcome of one command or barrier, exactly once, in order, inside a batch (Batcher). It must not block.
-type Waiter interface {
+// Waiter is told the outcome of one command or barrier, exactly once, in order, inside a batch (Batcher). It must not block. It is a name for the
+// interface itself, so that package replica's Waiter becomes one without a conversion per command.
+type Waiter = interface {
 	Done(result any, err error)
 }
 

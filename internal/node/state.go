@@ -161,6 +161,17 @@ func readState(r io.Reader) (*State, error) {
 	return s, nil
 }
 
+// ReadState takes the replica's part off the front of a snapshot's payload; what follows is the state machine's.
+func ReadState(r io.Reader) (*State, error) { return readState(r) }
+
+// Refound makes a lone voter the only member, as the founder of another ensemble with the same state, and returns the replica's part of a
+// snapshot that says so.
+func (s *State) Refound(raftID uint64) []byte {
+	s.members = nil
+	s.setMember(peer.Member{RaftID: raftID, ServerID: ServerOf(raftID)})
+	return s.append(nil)
+}
+
 // The kinds of members, as bits.
 const (
 	kindLearner  = 1

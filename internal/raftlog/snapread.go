@@ -3,6 +3,7 @@ package raftlog
 import (
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -13,7 +14,7 @@ import (
 // SnapshotReader reads a snapshot's payload. One goroutine at a time.
 type SnapshotReader struct {
 	// Constant.
-	f    vfs.File
+	f    vfs.File // nil for ReadSnapshot
 	meta *pb.SnapshotMetadata
 
 	// Owned by the reader; with Prefetch by the goroutine that reads ahead.
@@ -25,6 +26,8 @@ type SnapshotReader struct {
 	rest  []byte // of buf, not yet read
 	err   error
 	ahead *prefetch // nil without Prefetch
+
+	off atomic.Int64 // how much of the file is read
 }
 
 // prefetch is a goroutine that reads and uncompresses up to prefetchChunks chunks before they are wanted.
@@ -48,19 +51,36 @@ func (l *Log) OpenSnapshot(index uint64) (*SnapshotReader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("raftlog: open snapshot: %w", err)
 	}
-	r := &SnapshotReader{f: f, frames: newSnapFrames(f, name)}
-	if r.meta, err = r.frames.meta(); err == nil {
-		r.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true))
-	}
+	r, err := ReadSnapshot(f, name)
 	if err != nil {
 		f.Close()
 		return nil, err
+	}
+	r.f = f
+	return r, nil
+}
+
+// ReadSnapshot reads a snapshot file out of src, which is the caller's to close. name is for errors.
+func ReadSnapshot(src io.Reader, name string) (*SnapshotReader, error) {
+	r := &SnapshotReader{frames: newSnapFrames(src, name)}
+	var err error
+	if r.meta, err = r.frames.meta(); err != nil {
+		return nil, err
+	}
+	if r.dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true)); err != nil {
+		return nil, fmt.Errorf("raftlog: read snapshot: %w", err)
 	}
 	return r, nil
 }
 
 // Meta returns the snapshot's index, term and configuration.
 func (r *SnapshotReader) Meta() *pb.SnapshotMetadata { return r.meta }
+
+// Size is the size of the file; not for ReadSnapshot.
+func (r *SnapshotReader) Size() (int64, error) { return r.f.Size() }
+
+// Offset is how much of the file is read. Any goroutine.
+func (r *SnapshotReader) Offset() int64 { return r.off.Load() }
 
 // Prefetch reads and uncompresses ahead on a goroutine that ends with Close. It is called before the first Read.
 func (r *SnapshotReader) Prefetch() {
@@ -125,6 +145,7 @@ func (r *SnapshotReader) decode(buf []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.off.Store(r.frames.off)
 	if raw > cap(buf) {
 		buf = make([]byte, 0, raw)
 	}
@@ -146,6 +167,9 @@ func (r *SnapshotReader) Close() error {
 	}
 	r.dec.Close()
 	r.err = ErrClosed
+	if r.f == nil {
+		return nil
+	}
 	return r.f.Close()
 }
 

@@ -10,8 +10,8 @@ import (
 	"os"
 	"time"
 
-	"gopherwood/internal/node"
 	"gopherwood/internal/tree"
+	"gopherwood/replica"
 	"gopherwood/zk"
 )
 
@@ -173,7 +173,7 @@ type stagerDone struct {
 	err  error
 }
 
-// Done implements node.Waiter.
+// Done implements replica.Waiter.
 func (st *stager) Done(result any, err error) {
 	d := stagerDone{err: err}
 	if err == nil {
@@ -183,7 +183,7 @@ func (st *stager) Done(result any, err error) {
 	st.done <- d
 }
 
-var _ node.Waiter = (*stager)(nil)
+var _ replica.Waiter = (*stager)(nil)
 
 // errStaging is a command of a restore that was refused.
 var errStaging = errors.New("the restore was refused")
@@ -203,7 +203,7 @@ func (st *stager) propose(ctx context.Context, cmd *tree.Command) error {
 			st.inFlight++
 			return nil
 		}
-		if !errors.Is(err, node.ErrBusy) {
+		if !errors.Is(err, replica.ErrBusy) {
 			return err
 		}
 		if time.Since(began) > restoreStall {

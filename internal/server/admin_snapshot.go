@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"gopherwood/internal/node"
 	"gopherwood/internal/tree"
+	"gopherwood/replica"
 	"gopherwood/zk"
 )
 
@@ -48,7 +48,7 @@ type notedView struct {
 	written bool // by WriteTo, which has ended when Close is called
 }
 
-// WriteTo implements node.View.
+// WriteTo implements replica.View.
 func (v *notedView) WriteTo(w io.Writer) (int64, error) {
 	began := time.Now()
 	n, err := v.View.WriteTo(w)
@@ -58,7 +58,7 @@ func (v *notedView) WriteTo(w io.Writer) (int64, error) {
 	return n, err
 }
 
-// Close implements node.View.
+// Close implements replica.View.
 func (v *notedView) Close() {
 	v.View.Close()
 	if v.written {
@@ -67,7 +67,7 @@ func (v *notedView) Close() {
 	}
 }
 
-var _ node.View = (*notedView)(nil)
+var _ replica.View = (*notedView)(nil)
 
 // adminGate admits one snapshot at a time, and one per interval.
 type adminGate struct {

@@ -4,8 +4,8 @@ import (
 	"strings"
 
 	"gopherwood/internal/audit"
-	"gopherwood/internal/node"
 	"gopherwood/internal/tree"
+	"gopherwood/replica"
 	"gopherwood/zk"
 )
 
@@ -13,7 +13,7 @@ import (
 // writes one for each ephemeral node that goes with its session (DataTree.deleteNodes). All of this is called by the loop, which Log.Add never makes to wait.
 
 // auditWrite is the line of a client's write, or the lines of a multi.
-func (s *Server) auditWrite(c node.Command, cmd *tree.Command, res *tree.Result) {
+func (s *Server) auditWrite(c replica.Command, cmd *tree.Command, res *tree.Result) {
 	if c.Origin != s.origin() || len(cmd.Ops) == 0 {
 		return
 	}

@@ -12,12 +12,12 @@ import (
 	"syscall"
 	"time"
 
-	"gopherwood/internal/node"
 	"gopherwood/internal/planted"
 	"gopherwood/internal/sasl"
 	"gopherwood/internal/sock"
 	"gopherwood/internal/watch"
 	"gopherwood/internal/wire"
+	"gopherwood/replica"
 	"gopherwood/zk"
 )
 
@@ -411,7 +411,7 @@ func (c *conn) explain(err error) {
 			"client", c, "session", hex(session), "bytes", length.Length, "limit", length.Max)
 	case errors.As(err, &bad):
 		c.srv.noisy.warn("closed a client's connection: "+bad.reason, "client", c, "session", hex(session), "error", bad.err)
-	case isHangUp(err), errors.Is(err, node.ErrClosed):
+	case isHangUp(err), errors.Is(err, replica.ErrClosed):
 		c.srv.stats.dropped.Add(1)
 		c.srv.log.Debug("a client has hung up", "client", c, "session", hex(session))
 	default:

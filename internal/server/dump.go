@@ -38,7 +38,7 @@ type expiryAsker struct {
 	due chan map[int64][]int64 // has room for the one answer
 }
 
-// Done implements node.Waiter.
+// Done implements replica.Waiter.
 func (w *expiryAsker) Done(_ any, err error) {
 	if err != nil || !w.s.lead.mine() {
 		w.due <- nil

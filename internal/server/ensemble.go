@@ -163,7 +163,7 @@ func (l *leading) member(id uint64) *replica.Member {
 	return &l.members[i]
 }
 
-// MembersChanged implements node.MembersObserver, on the loop goroutine. Guests do not show: they are no part of the ensemble.
+// MembersChanged implements replica.MembersObserver, on the loop goroutine. Guests do not show: they are no part of the ensemble.
 func (s *Server) MembersChanged(members []replica.Member, joint bool) {
 	s.lead.members, s.lead.joint = s.lead.members[:0], joint
 	for _, m := range members {

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"gopherwood/internal/node"
-	"gopherwood/internal/peer"
 	"gopherwood/internal/tree"
 	"gopherwood/replica"
 	"gopherwood/zk"
@@ -41,7 +40,7 @@ type ensemble struct {
 type proposal struct {
 	from *member
 	data []byte
-	w    node.Waiter
+	w    replica.Waiter
 	call func()
 }
 
@@ -50,7 +49,7 @@ type member struct {
 	*ensemble
 	id     uint64
 	server *Server
-	leads  node.Leadership
+	leads  replica.Leadership
 }
 
 const testTerm = 7
@@ -176,7 +175,7 @@ func (e *ensemble) apply(batch []proposal) {
 				}
 				continue
 			}
-			res := m.server.Apply(node.Command{Index: e.index + uint64(i), Term: testTerm, TimeMs: e.timeMs, Origin: p.from.Origin(), Data: p.data})
+			res := m.server.Apply(replica.Command{Index: e.index + uint64(i), Term: testTerm, TimeMs: e.timeMs, Origin: p.from.Origin(), Data: p.data})
 			if p.from == m && p.w != nil {
 				p.w.Done(res, nil)
 			}
@@ -259,8 +258,8 @@ func (e *ensemble) lead(i int) {
 			leader = node.MakeID(uint16(e.members[i].id), 1)
 		}
 		for k, m := range e.members {
-			m.server.LeaderChanged(node.Leadership{Leader: leader, Term: testTerm, Mine: k == i})
-			m.leads = node.Leadership{Leader: leader, Term: testTerm, Mine: k == i}
+			m.server.LeaderChanged(replica.Leadership{Leader: leader, Term: testTerm, Mine: k == i})
+			m.leads = replica.Leadership{Leader: leader, Term: testTerm, Mine: k == i}
 		}
 	})
 }
@@ -277,14 +276,14 @@ func (e *ensemble) tick(ms int64) {
 }
 
 // Propose and the rest implement Replicator.
-func (m *member) Propose(data []byte, w node.Waiter) error {
+func (m *member) Propose(data []byte, w replica.Waiter) error {
 	m.add(proposal{from: m, data: bytes.Clone(data), w: w})
 	return nil
 }
 
-func (m *member) TryPropose(data []byte, w node.Waiter) error { return m.Propose(data, w) }
-func (m *member) Barrier(w node.Waiter)                       { m.add(proposal{from: m, w: w}) }
-func (m *member) Origin() uint64                              { return node.MakeID(uint16(m.id), 99) }
+func (m *member) TryPropose(data []byte, w replica.Waiter) error { return m.Propose(data, w) }
+func (m *member) Barrier(w replica.Waiter)                       { m.add(proposal{from: m, w: w}) }
+func (m *member) Origin() uint64                                 { return node.MakeID(uint16(m.id), 99) }
 
 func (m *member) BeginReconfigure(_ []replica.Member, done func(error)) {
 	m.add(proposal{call: func() { done(replica.ErrNotLeader) }})
@@ -315,8 +314,8 @@ func (m *member) Status() replica.Status {
 	m.do(func() {
 		st.RaftID, st.Leadership, st.Applied, st.Commit = node.MakeID(uint16(m.id), 1), m.leads, m.index, m.index
 		for _, o := range m.members {
-			st.Members = append(st.Members, node.MemberStatus{
-				Member:    peer.Member{RaftID: node.MakeID(uint16(o.id), 1), ServerID: uint16(o.id)},
+			st.Members = append(st.Members, replica.MemberStatus{
+				Member:    replica.Member{RaftID: node.MakeID(uint16(o.id), 1), ServerID: uint16(o.id)},
 				Connected: true, Active: true, Match: m.index,
 			})
 		}

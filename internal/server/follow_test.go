@@ -5,9 +5,9 @@ import (
 	"sync"
 	"testing"
 
-	"gopherwood/internal/node"
 	"gopherwood/internal/tree"
 	"gopherwood/internal/wire"
+	"gopherwood/replica"
 	"gopherwood/zk"
 )
 
@@ -19,7 +19,7 @@ type narrow struct {
 	gate    chan struct{} // it goes on when this is closed
 }
 
-func (n *narrow) Propose(data []byte, w node.Waiter) error {
+func (n *narrow) Propose(data []byte, w replica.Waiter) error {
 	if bytes.Contains(data, n.word) {
 		close(n.arrived)
 		<-n.gate

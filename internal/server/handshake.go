@@ -6,9 +6,9 @@ import (
 	"io"
 
 	"gopherwood/internal/certs"
-	"gopherwood/internal/node"
 	"gopherwood/internal/tree"
 	"gopherwood/internal/wire"
+	"gopherwood/replica"
 	"gopherwood/zk"
 )
 
@@ -126,7 +126,7 @@ type barrierDone struct {
 	err  error
 }
 
-// Done implements node.Waiter. The zxid that other goroutines see is that of the last batch, and this one is not over.
+// Done implements replica.Waiter. The zxid that other goroutines see is that of the last batch, and this one is not over.
 func (b *barrier) Done(_ any, err error) {
 	d := barrierDone{err: err}
 	if err == nil {
@@ -190,7 +190,7 @@ func (c *conn) openSession(req *wire.ConnectRequest) error {
 	return nil
 }
 
-// Done implements node.Waiter: the session's command was applied. The reader is woken and sends the answer.
+// Done implements replica.Waiter: the session's command was applied. The reader is woken and sends the answer.
 func (o *opening) Done(result any, err error) {
 	c, s := o.c, o.c.srv
 	s.openings.leave(1)
@@ -269,4 +269,4 @@ func (s *Server) newSessionID() int64 {
 	return int64(s.cfg.ID<<56 | n)
 }
 
-var _ node.Waiter = (*opening)(nil)
+var _ replica.Waiter = (*opening)(nil)

@@ -20,7 +20,7 @@ import (
 // the clients' addresses of all members in /zookeeper/config. It belongs to the loop goroutine. Everything it decides is a command, and
 // the tree carries it out only in the term in which it was decided.
 type leading struct {
-	leadership node.Leadership
+	leadership replica.Leadership
 	live       *session.Liveness
 	voices     voices
 	lostNs     int64             // Server.now when there was no leader any more; 0: since the start
@@ -50,8 +50,8 @@ const configEveryMs = 500
 
 func (l *leading) mine() bool { return l.leadership.Mine }
 
-// LeaderChanged implements node.LeaderObserver.
-func (s *Server) LeaderChanged(l node.Leadership) {
+// LeaderChanged implements replica.LeaderObserver.
+func (s *Server) LeaderChanged(l replica.Leadership) {
 	was := s.lead.leadership
 	s.lead.leadership = l
 	s.noteElection(was.Leader, l.Leader)
@@ -100,7 +100,7 @@ func (l *leading) sessions(t *tree.Tree) iter.Seq2[int64, int32] {
 	}
 }
 
-// Tick implements node.Ticker.
+// Tick implements replica.Ticker.
 func (s *Server) Tick(nowMs int64) {
 	l := &s.lead
 	l.nowMs = nowMs
@@ -175,7 +175,7 @@ var superAuth = []zk.ID{{Scheme: schemeSuper}}
 // configDone is the waiter of a KindConfig.
 type configDone Server
 
-// Done implements node.Waiter.
+// Done implements replica.Waiter.
 func (s *configDone) Done(any, error) {
 	s.lead.proposed = false
 	s.lead.configMs = s.lead.nowMs // look at once whether it is as it should be now

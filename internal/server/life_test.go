@@ -9,8 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"gopherwood/internal/node"
 	"gopherwood/internal/wire"
+	"gopherwood/replica"
 	"gopherwood/zk"
 )
 
@@ -79,7 +79,7 @@ func TestDrainGivesUp(t *testing.T) {
 
 // TestOutcomes: what the replica cannot answer ends the connection that asked, and no other.
 func TestOutcomes(t *testing.T) {
-	for _, err := range []error{node.ErrOutcomeUnknown, node.ErrClosed, node.ErrBusy} {
+	for _, err := range []error{replica.ErrOutcomeUnknown, replica.ErrClosed, replica.ErrBusy} {
 		t.Run(err.Error(), func(t *testing.T) {
 			e := newEnsemble(t, 1, nil)
 			c, other := e.client(0), e.client(0)

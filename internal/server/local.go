@@ -99,7 +99,7 @@ func (c *conn) upgrade() error {
 // upgraded is the waiter of an upgrade.
 type upgraded conn
 
-// Done implements node.Waiter.
+// Done implements replica.Waiter.
 func (u *upgraded) Done(result any, err error) {
 	c := (*conn)(u)
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"io"
 	"time"
 
-	"gopherwood/internal/node"
 	"gopherwood/internal/tree"
 	"gopherwood/internal/watch"
+	"gopherwood/replica"
 	"gopherwood/zk"
 )
 
@@ -72,10 +72,10 @@ func (l *loopState) since(startNs int64) time.Duration {
 	return time.Duration(l.nowNs - startNs)
 }
 
-// BeginBatch implements node.Batcher: readers are locked out until EndBatch.
+// BeginBatch implements replica.Batcher: readers are locked out until EndBatch.
 func (s *Server) BeginBatch() { s.treeMu.Lock() }
 
-// EndBatch implements node.Batcher: readers may go on, and what the batch has to say is sent.
+// EndBatch implements replica.Batcher: readers may go on, and what the batch has to say is sent.
 func (s *Server) EndBatch() {
 	l := &s.loop
 	dirty := l.dirty
@@ -169,8 +169,8 @@ func (s *Server) observeFlush(n int, endNs int64) {
 	}
 }
 
-// Apply implements node.StateMachine. The result is a *tree.Result that lasts until the next Apply.
-func (s *Server) Apply(c node.Command) any {
+// Apply implements replica.StateMachine. The result is a *tree.Result that lasts until the next Apply.
+func (s *Server) Apply(c replica.Command) any {
 	cmd, res := &s.loop.cmd, &s.loop.res
 	if err := cmd.Decode(c.Data); err != nil {
 		panic(fmt.Sprintf("server: entry %d of term %d holds a command that this version cannot read: %v", c.Index, c.Term, err))
@@ -256,13 +256,13 @@ func (s *Server) configWritten() {
 	s.loop.early = nil
 }
 
-// View implements node.StateMachine.
-func (s *Server) View() (node.View, error) {
+// View implements replica.StateMachine.
+func (s *Server) View() (replica.View, error) {
 	v := s.tree.View()
 	return &notedView{View: v, s: s, taken: snapshotTaken{zxid: v.Zxid()}}, nil
 }
 
-// Restore implements node.StateMachine: the state jumps to that of a snapshot. Watches cannot tell what happened in between, so
+// Restore implements replica.StateMachine: the state jumps to that of a snapshot. Watches cannot tell what happened in between, so
 // the clients have to come back and arm them again.
 func (s *Server) Restore(r io.Reader) error {
 	s.treeMu.Lock()
@@ -279,15 +279,15 @@ func (s *Server) Restore(r io.Reader) error {
 	return err
 }
 
-// Digest implements node.Digester.
+// Digest implements replica.Digester.
 func (s *Server) Digest() uint64 { return s.tree.Digest() }
 
 var (
-	_ node.StateMachine    = (*Server)(nil)
-	_ node.Batcher         = (*Server)(nil)
-	_ node.LeaderObserver  = (*Server)(nil)
-	_ node.MembersObserver = (*Server)(nil)
-	_ node.Ticker          = (*Server)(nil)
-	_ node.MessageHandler  = (*Server)(nil)
-	_ node.Digester        = (*Server)(nil)
+	_ replica.StateMachine    = (*Server)(nil)
+	_ replica.Batcher         = (*Server)(nil)
+	_ replica.LeaderObserver  = (*Server)(nil)
+	_ replica.MembersObserver = (*Server)(nil)
+	_ replica.Ticker          = (*Server)(nil)
+	_ replica.MessageHandler  = (*Server)(nil)
+	_ replica.Digester        = (*Server)(nil)
 )

@@ -19,7 +19,7 @@ const (
 	reportAddress  = 2
 )
 
-// Message implements node.MessageHandler: a datagram has come.
+// Message implements replica.MessageHandler: a datagram has come.
 func (s *Server) Message(from uint64, data []byte) {
 	if len(data) == 0 {
 		return

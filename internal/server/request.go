@@ -3,9 +3,9 @@ package server
 import (
 	"errors"
 
-	"gopherwood/internal/node"
 	"gopherwood/internal/tree"
 	"gopherwood/internal/wire"
+	"gopherwood/replica"
 	"gopherwood/zk"
 )
 
@@ -91,7 +91,7 @@ func (s *Server) freeRequest(r *request) {
 	s.requests.Put(r)
 }
 
-// Done is the outcome of a write or a barrier (node.Waiter): on the loop's goroutine, inside a batch, so under the tree's write
+// Done is the outcome of a write or a barrier (replica.Waiter): on the loop's goroutine, inside a batch, so under the tree's write
 // lock; only an error may come from elsewhere. It answers the request and everything that waited for it.
 func (r *request) Done(result any, err error) {
 	c, s := r.c, r.c.srv
@@ -133,11 +133,11 @@ func (r *request) Done(result any, err error) {
 // whyUnanswered is why a request cannot be answered, as the end of a log line.
 func whyUnanswered(err error) string {
 	switch {
-	case errors.Is(err, node.ErrClosed):
+	case errors.Is(err, replica.ErrClosed):
 		return reasonQuiet
-	case errors.Is(err, node.ErrOutcomeUnknown):
+	case errors.Is(err, replica.ErrOutcomeUnknown):
 		return "the state came in a snapshot, so the outcome of its writes is not known here"
-	case errors.Is(err, node.ErrBusy):
+	case errors.Is(err, replica.ErrBusy):
 		return "too many clients wait for a sync"
 	}
 	return err.Error()

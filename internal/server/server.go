@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"gopherwood/internal/audit"
-	"gopherwood/internal/node"
 	"gopherwood/internal/session"
 	"gopherwood/internal/tree"
 	"gopherwood/internal/watch"
@@ -24,18 +23,18 @@ import (
 // Replicator is what the server needs of the replica that it is the state machine of. *replica.Replica is one.
 type Replicator interface {
 	// Propose appends a command to this server's origin stream; it may block. The bytes are copied.
-	Propose(data []byte, w node.Waiter) error
+	Propose(data []byte, w replica.Waiter) error
 	// TryPropose never blocks.
-	TryPropose(data []byte, w node.Waiter) error
+	TryPropose(data []byte, w replica.Waiter) error
 	// Barrier tells w when this server has applied everything that was committed before the call.
-	Barrier(w node.Waiter)
+	Barrier(w replica.Waiter)
 	// BeginReconfigure makes target the ensemble; done is told on the loop goroutine whether the change is under way.
 	BeginReconfigure(target []replica.Member, done func(error))
 	// ToMember sends a datagram to another server's Server.Message, best effort; data becomes the replica's.
 	ToMember(to uint64, data []byte)
 	// ToLeader sends a datagram to the leader's Server.Message, best effort; data becomes the replica's.
 	ToLeader(data []byte)
-	// Origin is what node.Command.Origin says of this server's own commands.
+	// Origin is what replica.Command.Origin says of this server's own commands.
 	Origin() uint64
 	// Status is an account for people. It must not be called on the loop goroutine.
 	Status() replica.Status
@@ -229,7 +228,7 @@ func (s *Server) beginToCatchUp() {
 // catchingUp is the Waiter of beginToCatchUp's barrier. Its Done comes on the loop goroutine, or on another when the replica is closed.
 type catchingUp Server
 
-// Done implements node.Waiter.
+// Done implements replica.Waiter.
 func (c *catchingUp) Done(_ any, err error) {
 	s := (*Server)(c)
 	switch {

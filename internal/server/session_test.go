@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"gopherwood/internal/node"
 	"gopherwood/internal/tree"
 	"gopherwood/internal/wire"
+	"gopherwood/replica"
 	"gopherwood/zk"
 )
 
@@ -287,7 +287,7 @@ func TestServesOnceCaughtUp(t *testing.T) {
 	if got := ready.Body.String(); ready.Code != 503 || got != "catching up with the leader\n" || s.IsReady() {
 		t.Errorf("readyz of a server that is behind: %d %s", ready.Code, got)
 	}
-	e.syncs[0].w.Done(nil, node.ErrBusy) // there were too many barriers: it asks again
+	e.syncs[0].w.Done(nil, replica.ErrBusy) // there were too many barriers: it asks again
 	if len(e.syncs) != 2 || s.IsReady() {
 		t.Errorf("%d barriers, ready: %v", len(e.syncs), s.IsReady())
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"gopherwood/internal/node"
+	"gopherwood/replica"
 )
 
 // machine is a state machine under test. Its commands come without the auditor's header.
@@ -172,7 +173,7 @@ func (a *auditor) LeaderChanged(l node.Leadership) {
 	}
 	a.lead = l
 	if sv := a.service(); sv != nil {
-		sv.srv.LeaderChanged(l)
+		sv.srv.LeaderChanged(replica.Leadership(l))
 	}
 }
 

@@ -119,7 +119,7 @@ func (sv *service) closedLine(l *line) {
 func (sv *service) apply(c *node.Command, body []byte) outcome {
 	cc := *c
 	cc.Data = body
-	res, ok := sv.srv.Apply(cc).(*tree.Result)
+	res, ok := sv.srv.Apply(replica.Command(cc)).(*tree.Result)
 	if !ok {
 		sv.p.sim.fail("the server's result is no *tree.Result")
 	}
@@ -150,7 +150,7 @@ func (sv *service) expiry(uint64, random) []byte { return nil } // the server de
 // The replicator.
 
 // Propose implements server.Replicator: as package replica's, it makes who proposes wait while too much is under way.
-func (sv *service) Propose(data []byte, w node.Waiter) error {
+func (sv *service) Propose(data []byte, w replica.Waiter) error {
 	sv.tasks.yieldNow(sv.p.sim.taskRand)
 	for sv.window > 0 && sv.window+len(data) > sv.p.sim.sp.originWindow && !sv.over {
 		key := new(int)
@@ -162,14 +162,14 @@ func (sv *service) Propose(data []byte, w node.Waiter) error {
 }
 
 // TryPropose implements server.Replicator.
-func (sv *service) TryPropose(data []byte, w node.Waiter) error {
+func (sv *service) TryPropose(data []byte, w replica.Waiter) error {
 	if sv.window > 0 && sv.window+len(data) > sv.p.sim.sp.originWindow {
 		return node.ErrBusy
 	}
 	return sv.propose(data, w)
 }
 
-func (sv *service) propose(data []byte, w node.Waiter) error {
+func (sv *service) propose(data []byte, w replica.Waiter) error {
 	if sv.over {
 		return replica.ErrClosed
 	}
@@ -244,7 +244,7 @@ func (sv *service) call(do func()) {
 }
 
 // Barrier implements server.Replicator.
-func (sv *service) Barrier(w node.Waiter) {
+func (sv *service) Barrier(w replica.Waiter) {
 	if sv.over {
 		w.Done(nil, replica.ErrClosed)
 		return
@@ -255,7 +255,7 @@ func (sv *service) Barrier(w node.Waiter) {
 	sv.call(func() { sv.barrier(b) })
 }
 
-func (sv *service) barrier(w node.Waiter) {
+func (sv *service) barrier(w replica.Waiter) {
 	if sv.p.node == nil {
 		sv.early = append(sv.early, w)
 		return
@@ -282,13 +282,21 @@ func (b *serverBarrier) Done(_ any, err error) {
 }
 
 // BeginReconfigure implements server.Replicator.
-func (sv *service) BeginReconfigure(target []peer.Member, done func(error)) {
+func (sv *service) BeginReconfigure(want []replica.Member, done func(error)) {
+	target := make([]peer.Member, 0, len(want))
+	for _, m := range want {
+		target = append(target, peer.Member(m))
+	}
 	sv.call(func() {
 		if sv.p.node == nil {
 			done(replica.ErrNotLeader)
 			return
 		}
-		done(sv.p.node.Reconfigure(target))
+		err := sv.p.node.Reconfigure(target)
+		if absent, ok := errors.AsType[*node.NotSyncedError](err); ok { // as package replica says it
+			err = &replica.NotSyncedError{Servers: absent.Servers}
+		}
+		done(err)
 	})
 }
 
@@ -332,7 +340,11 @@ func (a *auditor) service() *service {
 // MembersChanged implements node.MembersObserver.
 func (a *auditor) MembersChanged(members []peer.Member, joint bool) {
 	if sv := a.service(); sv != nil {
-		sv.srv.MembersChanged(members, joint)
+		told := make([]replica.Member, 0, len(members))
+		for _, m := range members {
+			told = append(told, replica.Member(m))
+		}
+		sv.srv.MembersChanged(told, joint)
 	}
 }
 
