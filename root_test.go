@@ -31,6 +31,7 @@ const lattice = `
 6 programs  cmd/gopherwood
 6 judges    internal/history
 7 proofs    internal/fakezk  internal/sim  internal/certs/certtest
+8 kits      replica/replicatest
 7 proofs    e2e  e2e/oracle  e2e/upstream  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/internal/raw
 7 proofs    e2e/chaos  e2e/internal/lan  e2e/internal/baddisk
 8 programs  cmd/gopherwood-sim

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +14,7 @@ import (
 	"time"
 
 	"gopherwood/replica"
+	"gopherwood/replica/replicatest"
 )
 
 func newService(t *testing.T, dir string) *service {
@@ -82,4 +86,22 @@ func TestEqualStatesHaveEqualBytes(t *testing.T) {
 	if !bytes.Equal(pictures[0].Bytes(), pictures[1].Bytes()) {
 		t.Errorf("%s and %s", &pictures[0], &pictures[1])
 	}
+}
+
+func TestConforms(t *testing.T) {
+	replicatest.Test(t, replicatest.Kit{
+		New: func() replica.StateMachine { return &store{keys: make(map[string]string)} },
+		Command: func(r *rand.Rand) []byte {
+			c := command{Key: fmt.Sprint("key", r.IntN(50))}
+			if value := fmt.Sprint(r.IntN(1000)); r.IntN(3) > 0 {
+				c.Value = &value
+			}
+			b, err := json.Marshal(c)
+			if err != nil || r.IntN(100) == 0 {
+				return []byte("nonsense")
+			}
+			return b
+		},
+		Seeds: 5,
+	})
 }

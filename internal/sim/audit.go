@@ -53,6 +53,9 @@ func newAuditor(p *process) *auditor {
 }
 
 func newMachine(p *process) machine {
+	if p.sim.o.Own != nil {
+		return newForeign(p.sim)
+	}
 	switch p.sim.p.workload {
 	case "tree":
 		return newForest(p.sim)

@@ -75,6 +75,9 @@ func (p *process) clientsSubmit() {
 
 // command is the client's next one.
 func (s *simulation) command(c *client) []byte {
+	if s.o.Own != nil {
+		return s.o.Own.Command(s.clientRand.Rand)
+	}
 	if s.p.workload == "tree" {
 		return forestCommand(s, c)
 	}

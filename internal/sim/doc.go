@@ -64,7 +64,7 @@
 // After the healing: every command of a living process is answered, every barrier done, every replica at the same index and state, every
 // lost voter replaced, no learner left over.
 //
-// The machine under test is a small ledger, whose own checks are strict, the real tree, or (workload "server") the real server with its clients.
+// The machine under test is a small ledger, whose own checks are strict, the real tree, (workload "server") the real server with its clients, or somebody else's (Own; package replica/replicatest).
 //
 // # The workload "server"
 //

@@ -18,6 +18,7 @@ type Options struct {
 	Servers  int       // 0: drawn
 	Workload string    // "ledger", "tree" or "server"; "": one of the first two is drawn
 	Blind    bool      // does not count durable copies, so that a loss has to show in what comes of it: for a test of the other checks
+	Own      *Own      // a state machine from outside; nil: that of Workload
 	Trace    io.Writer // every event as it happens; nil: only the tail of a failure
 
 	tune  func(*params)                    // changes what was drawn, for a story
@@ -178,6 +179,9 @@ type simulation struct {
 func Run(o Options) *Result {
 	old := crand.Reader
 	defer func() { crand.Reader = old }()
+	if o.Own != nil {
+		o.Workload = workloadOwn
+	}
 	s := &simulation{o: o, trace: newTrace(o.Trace), script: o.Script}
 	if s.script == nil {
 		s.script = draw(&o)
