@@ -68,6 +68,7 @@ func (s *settings) adminMixed() bool {
 
 // adminPorts are the HTTP servers for people and monitors.
 type adminPorts struct {
+	mux       *http.ServeMux
 	http      *http.Server
 	listeners []adminListener
 	source    *certs.Source // nil: no TLS
@@ -98,7 +99,7 @@ func (s *settings) openAdmin(srv *server.Server, log *slog.Logger) (*adminPorts,
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	a := &adminPorts{http: &http.Server{
+	a := &adminPorts{mux: mux, http: &http.Server{
 		Handler: knowTLS(mux), ConnContext: rememberConn,
 		ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, IdleTimeout: cmp.Or(time.Duration(s.file.AdminIdleMs)*time.Millisecond, adminIdle), MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gopherwood/client"
+	"gopherwood/replica/admin"
 	"gopherwood/zk"
 )
 
@@ -22,6 +23,9 @@ const (
 	exitBadVersion = 6
 	exitNotEmpty   = 7
 	exitNoServer   = 8
+	exitNotLeader  = 9  // cluster: none of the servers that were asked leads
+	exitRefused    = 10 // cluster: the ensemble refuses it as things stand
+	exitUnhealthy  = 11 // cluster doctor: something is wrong
 )
 
 // exitCodesHelp ends the help of every command that talks to a server.
@@ -58,6 +62,7 @@ func exitCode(err error) int {
 		{zk.ErrSessionExpired, exitNoServer},
 		{context.DeadlineExceeded, exitNoServer},
 		{errNoQuorum, exitNoServer},
+		{errUnhealthy, exitUnhealthy},
 	} {
 		if errors.Is(err, c.is) {
 			return c.code
@@ -65,6 +70,9 @@ func exitCode(err error) int {
 	}
 	if _, ok := errors.AsType[*client.ConnectError](err); ok {
 		return exitNoServer
+	}
+	if e, ok := errors.AsType[*admin.Error](err); ok {
+		return adminExitCode(e)
 	}
 	if _, ok := errors.AsType[*net.OpError](err); ok {
 		return exitNoServer
@@ -78,7 +86,7 @@ func explain(err error) string {
 	if e, ok := errors.AsType[*client.Error](err); ok && errors.Is(err, context.DeadlineExceeded) {
 		s = strings.Replace(s, e.Cause.Error(), "no answer in time (no quorum?)", 1)
 	}
-	for _, prefix := range []string{"client: ", "zk: ", "bench: "} {
+	for _, prefix := range []string{"client: ", "zk: ", "bench: ", "admin: ", "replica: ", "raftlog: "} {
 		s = strings.ReplaceAll(s, prefix, "")
 	}
 	return strings.Join(strings.Fields(s), " ")

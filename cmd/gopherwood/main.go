@@ -6,6 +6,7 @@
 //	get …      the shell tool                               shell.go and the files of its commands
 //	status     members, leader, lag                         status.go
 //	top        who sends the most requests                  top.go
+//	cluster    members, backups, the log, of every service that embeds replica     cluster.go and the files beside it
 //	bench      load                                         bench.go
 //
 // It decides nothing itself: it reads flags and files, starts packages, and turns errors into one sentence and an exit code (exit.go).
@@ -45,6 +46,6 @@ func newRootCmd() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newServeCmd(), newDevCmd(), newSASLUserCmd())
 	root.AddCommand(shellCommands()...)
-	root.AddCommand(newBenchCmd(), newVersionCmd())
+	root.AddCommand(newBenchCmd(), newClusterCmd(), newVersionCmd())
 	return root
 }

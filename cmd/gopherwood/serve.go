@@ -19,6 +19,7 @@ import (
 	"gopherwood/internal/server"
 	"gopherwood/internal/vfs"
 	"gopherwood/replica"
+	replicaadmin "gopherwood/replica/admin"
 )
 
 const (
@@ -114,6 +115,7 @@ func (s *settings) serve(ctx context.Context) error {
 		return s.explainStart(err)
 	}
 	srv.Attach(rep)
+	admin.mux.Handle(replicaadmin.Prefix, replicaadmin.Handler(rep, replicaadmin.Options{Authorize: srv.AuthorizeAdmin, Logger: log}))
 	s.announce(log, clients, admin)
 	failed := make(chan error, 2) // a port each
 	clients.serve(srv, failed)

@@ -61,7 +61,7 @@ func Handler(r *replica.Replica, o Options) http.Handler {
 // local lets those pass who ask from this machine.
 func local(req *http.Request) error {
 	host, _, err := net.SplitHostPort(req.RemoteAddr)
-	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() || req.Header.Get("X-Forwarded-For") != "" {
 		return errors.New("only requests from this machine are obeyed here; ask from there, or have the service authorize others")
 	}
 	return nil
