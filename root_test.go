@@ -28,6 +28,10 @@ const lattice = `
 5 services  internal/server  internal/server/zoocfg  internal/bench
 5 services  replica/admin
 6 programs  examples/kv
+1 core      examples/fsmaster/core
+2 edges     examples/fsmaster/journal  examples/fsmaster/fsclient
+5 services  examples/fsmaster/raftha  examples/fsmaster/zkha  examples/fsmaster/stage
+6 programs  examples/fsmaster  examples/fsmaster/compare  examples/fsmaster/splitbrain
 6 programs  cmd/gopherwood
 6 judges    internal/history
 7 proofs    internal/fakezk  internal/sim  internal/certs/certtest
@@ -45,7 +49,7 @@ may e2e  e2e/internal/ensemble  e2e/internal/cutproxy  e2e/internal/load  e2e/in
 
 // pure packages decide things; they are stepped, so that a simulation can replay them. The same inputs have to give the same
 // outputs: no clock, no sockets, no files, no goroutines, no randomness that the caller did not give.
-var pure = []string{"internal/tree", "internal/watch", "internal/session", "internal/node"}
+var pure = []string{"internal/tree", "internal/watch", "internal/session", "internal/node", "examples/fsmaster/core"}
 
 // Imports that a pure package does without, and functions that reach for the clock or the global random source.
 var (
