@@ -9,7 +9,7 @@ RUN   := $(CACHE)/bin/gopherwood
 # What the fault tests of the quick run do; `make must-show` takes more.
 export GOPHERWOOD_E2E_ROUNDS ?= 2
 
-.PHONY: help build run test deps check fmt vet staticcheck unit e2e e2e-deps upstream upstream-deps must-show chaos observe-cost bench fuzz fuzz-keep clean
+.PHONY: split-brain from-zookeeper help build run test deps check fmt vet staticcheck unit e2e e2e-deps upstream upstream-deps must-show chaos observe-cost bench fuzz fuzz-keep clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,13 @@ unit: ## all Go tests under the race detector, with fuzz seeds, the fixed simula
 e2e: e2e-deps upstream-deps ## real servers, real clients in five languages, kills under load, a failing network and failing disks; a few of ZooKeeper's, Curator's and kazoo's own tests
 	GOPHERWOOD_E2E=1 go test -count=1 -timeout 30m -p 1 -v ./e2e ./e2e/oracle ./e2e/chaos | scripts/quiet-tests
 	GOPHERWOOD_E2E=1 go test -count=1 -timeout 15m -v ./e2e/upstream
+	GOPHERWOOD_E2E=1 go test -count=1 -timeout 15m ./examples/fsmaster
+
+split-brain: ## pause the active master of a service: with an election and a journal, with fencing, with Raft inside (half a minute)
+	go run ./examples/fsmaster/splitbrain
+
+from-zookeeper: ## measure the same service both ways (a quarter of an hour)
+	go run ./examples/fsmaster/compare
 
 upstream: upstream-deps ## all of ZooKeeper's, Curator's and kazoo's own tests (about an hour); counts in .cache/upstream/summary.txt
 	rm -f $(UPSTREAM)/summary.txt

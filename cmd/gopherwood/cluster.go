@@ -23,6 +23,8 @@ const (
 	adminVariable = "GOPHERWOOD_ADMIN"
 	// clusterTimeout is for what may have to wait for an election, or for a snapshot.
 	clusterTimeout = 30 * time.Second
+	// addWait is for a server that was started a moment ago.
+	addWait = 10 * time.Second
 )
 
 const clusterHelp = `Works against every service that embeds package replica and mounts its admin endpoint: a Gopherwood server (its admin port), fsmaster, kv, yours.
@@ -37,6 +39,7 @@ type cluster struct {
 	auth    string
 	json    bool
 	timeout time.Duration
+	wait    time.Duration // add, promote: for the server to be up to date
 }
 
 func newClusterCmd() *cobra.Command {
@@ -285,14 +288,21 @@ func (c *cluster) add() *cobra.Command {
 			return c.addServer(ctx, cmd, args[0], observer)
 		})
 	cmd.Flags().BoolVar(&observer, "observer", false, "it does not vote")
+	c.waitFlag(cmd)
 	return cmd
 }
 
 func (c *cluster) promote() *cobra.Command {
-	return c.command("promote ID", "Make an observer or a guest a voter", "It has to be connected and up to date.", cobra.ExactArgs(1),
+	cmd := c.command("promote ID", "Make an observer or a guest a voter", "It has to be connected and up to date.", cobra.ExactArgs(1),
 		func(ctx context.Context, cmd *cobra.Command, args []string) error {
 			return c.addServer(ctx, cmd, args[0], false)
 		})
+	c.waitFlag(cmd)
+	return cmd
+}
+
+func (c *cluster) waitFlag(cmd *cobra.Command) {
+	cmd.Flags().DurationVar(&c.wait, "wait", addWait, "how long to wait for the server to be up to date")
 }
 
 func (c *cluster) addServer(ctx context.Context, cmd *cobra.Command, arg string, observer bool) error {
@@ -300,8 +310,19 @@ func (c *cluster) addServer(ctx context.Context, cmd *cobra.Command, arg string,
 	if err != nil {
 		return err
 	}
-	s, err := c.onLeader(ctx, func(ctx context.Context, cl *admin.Client) (*admin.Status, error) { return cl.Add(ctx, id, observer) })
-	return c.changed(cmd, s, err)
+	late := time.Now().Add(c.wait)
+	for {
+		s, err := c.onLeader(ctx, func(ctx context.Context, cl *admin.Client) (*admin.Status, error) { return cl.Add(ctx, id, observer) })
+		var e *admin.Error
+		if !errors.As(err, &e) || e.Status != http.StatusConflict || time.Now().After(late) {
+			return c.changed(cmd, s, err)
+		}
+		select { // it may be about to catch up, or another change about to be over
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 func (c *cluster) remove() *cobra.Command {

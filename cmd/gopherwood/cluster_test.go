@@ -56,7 +56,7 @@ func TestClusterCommands(t *testing.T) {
 	if text := cluster(0, "members", "--admin", addrs); !strings.Contains(text, "leader") || strings.Count(text, "voter") != 2 {
 		t.Errorf("members: %s", text)
 	}
-	cluster(exitRefused, "add", "3", "--admin", addrs)
+	cluster(exitRefused, "add", "3", "--admin", addrs, "--wait", "0s")
 	three := start("3", "three", list("1", "2", "3"))
 	awaitMode(t, "127.0.0.1:"+client["3"])
 	cluster(0, "add", "3", "--observer", "--admin", addrs)

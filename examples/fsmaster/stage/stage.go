@@ -309,3 +309,6 @@ func (s *Stage) MkdirShared(name string) (string, error) {
 	dir := filepath.Join(s.Dir, name)
 	return dir, os.MkdirAll(dir, 0o755)
 }
+
+// Restart starts one of the masters that has ended again.
+func (m *Masters) Restart(p *Proc) error { return m.stage.Restart(p) }
