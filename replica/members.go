@@ -161,6 +161,44 @@ func (r *Replica) askToJoin() {
 func (r *Replica) Reconfigure(ctx context.Context, target []Member) error {
 	begun := make(chan error, 1)
 	r.BeginReconfigure(target, func(err error) { begun <- err })
+	return r.changed(ctx, begun)
+}
+
+// ChangeMembers is Reconfigure to what change makes of the present ensemble, which has each server once, and no guests. Nobody else's change comes in
+// between. change is called on the loop goroutine and must not block; if it returns an error nothing is done.
+func (r *Replica) ChangeMembers(ctx context.Context, change func(present []Member) ([]Member, error)) error {
+	begun := make(chan error, 1)
+	r.call(func() {
+		if r.node == nil || !r.node.Leadership().Mine {
+			begun <- r.notLeader()
+			return
+		}
+		target, err := change(r.ensemble())
+		if err == nil {
+			r.shaped = true
+			err = r.explained(r.node.Reconfigure(peerMembers(target)))
+		}
+		begun <- err
+	}, func() { begun <- ErrClosed })
+	return r.changed(ctx, begun)
+}
+
+// ensemble is every server that is not a guest, once: as a voter if one of its incarnations is. Loop goroutine.
+func (r *Replica) ensemble() []Member {
+	var all []Member
+	for _, voters := range []bool{true, false} {
+		for _, m := range r.node.State().Members() {
+			known := slices.ContainsFunc(all, func(k Member) bool { return k.ServerID == m.ServerID })
+			if m.Learner != voters && !known && (voters || m.Observer) {
+				all = append(all, Member(m))
+			}
+		}
+	}
+	return all
+}
+
+// changed waits until a change of members has begun, and then until it is complete.
+func (r *Replica) changed(ctx context.Context, begun <-chan error) error {
 	select {
 	case err := <-begun:
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -119,14 +120,14 @@ func (h *handler) add(ctx context.Context, req *http.Request) error {
 	if err != nil {
 		return badf("observer must be true or false")
 	}
-	target := h.present()
-	for i := range target {
-		if target[i].ServerID == id {
-			target = append(target[:i], target[i+1:]...)
-			break
-		}
-	}
-	return h.r.Reconfigure(ctx, append(target, replica.Member{ServerID: id, Observer: observer}))
+	return h.r.ChangeMembers(ctx, func(present []replica.Member) ([]replica.Member, error) {
+		return append(without(present, id), replica.Member{ServerID: id, Observer: observer}), nil
+	})
+}
+
+// without is the members but for one.
+func without(members []replica.Member, id uint16) []replica.Member {
+	return slices.DeleteFunc(members, func(m replica.Member) bool { return m.ServerID == id })
 }
 
 func orFalse(s string) string {
@@ -141,35 +142,13 @@ func (h *handler) remove(ctx context.Context, req *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var target []replica.Member
-	found := false
-	for _, m := range h.present() {
-		if m.ServerID == id {
-			found = true
-			continue
+	return h.r.ChangeMembers(ctx, func(present []replica.Member) ([]replica.Member, error) {
+		rest := without(slices.Clone(present), id)
+		if len(rest) == len(present) {
+			return nil, badf("server %d is no member; nothing is changed", id)
 		}
-		target = append(target, m)
-	}
-	if !found {
-		return badf("server %d is no member; nothing is changed", id)
-	}
-	return h.r.Reconfigure(ctx, target)
-}
-
-// present is the ensemble as it is, without guests: a server once, as a voter if one of its incarnations is.
-func (h *handler) present() []replica.Member {
-	var target []replica.Member
-	seen := map[uint16]bool{}
-	for _, voters := range []bool{true, false} {
-		for _, m := range h.r.Status().Members {
-			if m.Learner == voters || m.Learner && !m.Observer || seen[m.ServerID] {
-				continue
-			}
-			seen[m.ServerID] = true
-			target = append(target, replica.Member{ServerID: m.ServerID, PeerAddr: m.PeerAddr, ClientAddr: m.ClientAddr, Observer: m.Observer})
-		}
-	}
-	return target
+		return rest, nil
+	})
 }
 
 func (h *handler) log(w http.ResponseWriter, req *http.Request) {

@@ -10,17 +10,15 @@ import (
 
 // inode is a record. It is not changed any more once a view has it.
 type inode struct {
-	ID      uint64            `json:"i"`
-	Parent  uint64            `json:"p"`
-	Name    string            `json:"n"`
-	Dir     bool              `json:"d,omitempty"`
-	Mode    uint32            `json:"m"`
-	Owner   string            `json:"o,omitempty"`
-	Size    int64             `json:"s,omitempty"`
-	MtimeMs int64             `json:"t"`
-	CtimeMs int64             `json:"c"`
-	Attrs   map[string]string `json:"a,omitempty"`
-	Blocks  []Block           `json:"b,omitempty"`
+	ID, Parent       uint64
+	Name             string
+	Dir              bool
+	Mode             uint32
+	Owner            string
+	Size             int64
+	MtimeMs, CtimeMs int64
+	Attrs            map[string]string // nil rather than empty
+	Blocks           []Block
 
 	epoch uint64 // FS.epoch when it was made or copied
 }
@@ -140,34 +138,10 @@ func (f *FS) drop(n *inode) {
 	delete(f.dirs, n.ID)
 }
 
-// hash is of the record's bytes. Its ingredients are in an order: encoding/json sorts keys.
+// hash is of the record's bytes.
 func (n *inode) hash() uint64 {
-	var h xxhash.Digest
-	h.Reset()
-	var b [96]byte
-	k := append(b[:0], n.Name...)
-	k = append(k, 0)
-	k = append(k, n.Owner...)
-	for _, v := range [...]uint64{n.ID, n.Parent, uint64(n.Mode), uint64(n.Size), uint64(n.MtimeMs), uint64(n.CtimeMs), uint64(len(n.Blocks))} {
-		k = append64(k, v)
-	}
-	_, _ = h.Write(k) // never fails
-	if len(n.Attrs) > 0 || len(n.Blocks) > 0 {
-		rest, err := json.Marshal([]any{n.Attrs, n.Blocks})
-		if err != nil {
-			panic("core: an inode can't be encoded: " + err.Error())
-		}
-		_, _ = h.Write(rest)
-	}
-	return h.Sum64()
-}
-
-func append64(b []byte, v uint64) []byte {
-	for range 8 {
-		b = append(b, byte(v))
-		v >>= 8
-	}
-	return b
+	var b [128]byte
+	return xxhash.Sum64(n.append(b[:0]))
 }
 
 func hashOf(v any) uint64 {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"bufio"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ type View struct {
 	head  head
 }
 
-// head begins a snapshot: a line of JSON, then one for each inode.
+// head begins a snapshot: a line of JSON, then each inode, its length before it.
 type head struct {
 	Format  string            `json:"format"`
 	Inodes  int               `json:"inodes"`
@@ -25,7 +26,10 @@ type head struct {
 	Digest  uint64            `json:"digest,string"`
 }
 
-const viewFormat = "fsmaster 1"
+const viewFormat = "fsmaster 2"
+
+// maxInodeBytes bounds an inode in a snapshot.
+const maxInodeBytes = 64 << 20
 
 // View takes the pages as they are. It costs a copy of the list of pages, a pointer for 256 inodes.
 func (f *FS) View() *View {
@@ -42,10 +46,10 @@ func (f *FS) View() *View {
 func (v *View) WriteTo(w io.Writer) (int64, error) {
 	c := &counter{w: w}
 	b := bufio.NewWriterSize(c, 64<<10)
-	enc := json.NewEncoder(b)
-	if err := enc.Encode(&v.head); err != nil {
+	if err := json.NewEncoder(b).Encode(&v.head); err != nil {
 		return c.n, err
 	}
+	var one, size []byte
 	for _, p := range v.pages {
 		if p == nil {
 			continue
@@ -54,7 +58,9 @@ func (v *View) WriteTo(w io.Writer) (int64, error) {
 			if n == nil {
 				continue
 			}
-			if err := enc.Encode(n); err != nil {
+			one = n.append(one[:0])
+			size = binary.AppendUvarint(size[:0], uint64(len(one)))
+			if _, err := b.Write(append(size, one...)); err != nil {
 				return c.n, err
 			}
 		}
@@ -79,9 +85,13 @@ func (c *counter) Write(b []byte) (int, error) {
 
 // Restore reads what a View wrote.
 func Restore(r io.Reader) (*FS, error) {
-	d := json.NewDecoder(bufio.NewReaderSize(r, 64<<10))
+	b := bufio.NewReaderSize(r, 64<<10)
+	line, err := b.ReadBytes('\n')
 	var h head
-	if err := d.Decode(&h); err != nil {
+	if err == nil {
+		err = json.Unmarshal(line, &h)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("core: snapshot: %w", err)
 	}
 	if h.Format != viewFormat {
@@ -90,10 +100,11 @@ func Restore(r io.Reader) (*FS, error) {
 	f := New()
 	f.drop(f.get(rootID))
 	f.next = h.Next
+	var one []byte
 	nodes := make([]*inode, 0, min(h.Inodes, 1<<20))
 	for range h.Inodes {
 		n := &inode{}
-		if err := d.Decode(n); err != nil {
+		if err := readInode(b, &one, n); err != nil {
 			return nil, fmt.Errorf("core: snapshot, inode %d of %d: %w", len(nodes), h.Inodes, err)
 		}
 		if n.ID == 0 || n.ID > h.Next.Inode || f.get(n.ID) != nil {
@@ -117,6 +128,22 @@ func Restore(r io.Reader) (*FS, error) {
 		f.index(n)
 	}
 	return f, f.restoreRest(&h)
+}
+
+// readInode reads an inode; buf is used again.
+func readInode(b *bufio.Reader, buf *[]byte, n *inode) error {
+	size, err := binary.ReadUvarint(b)
+	if err != nil {
+		return err
+	}
+	if size > maxInodeBytes {
+		return errCodec
+	}
+	*buf = slices.Grow((*buf)[:0], int(size))[:size]
+	if _, err := io.ReadFull(b, *buf); err != nil {
+		return err
+	}
+	return n.decode(*buf)
 }
 
 func (f *FS) restoreRest(h *head) error {

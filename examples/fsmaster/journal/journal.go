@@ -1,7 +1,7 @@
 // Package journal is the shared journal of fsmaster's --ha=zookeeper: a file in a directory that all masters see, which the active one appends to and
 // the others tail.
 //
-//	<dir>/journal      frames: uint32 magic, uint32 length, uint32 CRC-32C, JSON of a core.Record
+//	<dir>/journal      frames: uint32 magic, uint32 length, uint32 CRC-32C, bytes of a core.Record
 //	<dir>/fence        the epoch of the last master that took over, as text; with fencing only
 //	<dir>/checkpoint   a line of JSON (where in the journal it is), then a core.View
 //
@@ -41,7 +41,7 @@ const (
 )
 
 // Begin is the kind of the record that begins an epoch; Seq is 0.
-const Begin core.Kind = "begin"
+const Begin = core.Begin
 
 // ErrFenced says that another master has taken over.
 var ErrFenced = errors.New("journal: another master has taken over; what was written last may not count")
@@ -55,6 +55,7 @@ type Writer struct {
 	epoch uint64
 	fence bool
 	buf   []byte
+	one   []byte // a record
 }
 
 // OpenWriter opens the journal for a master that has been elected as number epoch, and with fencing keeps all earlier ones out.
@@ -108,10 +109,8 @@ func readFence(dir string) (uint64, error) {
 func (w *Writer) Append(records []core.Record) error {
 	w.buf = w.buf[:0]
 	for i := range records {
-		b, err := json.Marshal(&records[i])
-		if err != nil {
-			return fmt.Errorf("journal: record %d: %w", records[i].Seq, err)
-		}
+		b := records[i].Append(w.one[:0])
+		w.one = b
 		if len(b) > MaxRecordBytes {
 			return fmt.Errorf("journal: record %d has %d bytes, at most %d", records[i].Seq, len(b), MaxRecordBytes)
 		}
@@ -214,7 +213,7 @@ func (r *Reader) frame(rec *core.Record) (int64, error) {
 				return 0, err
 			}
 			if body != nil && crc32.Checksum(body, castagnoli) == sum {
-				if err := json.Unmarshal(body, rec); err != nil {
+				if err := rec.Decode(body); err != nil {
 					return 0, fmt.Errorf("journal: the record at %d can't be read: %w", r.off+skipped, err)
 				}
 				if _, err := r.r.Discard(min(frameHead+size, r.r.Buffered())); err != nil {

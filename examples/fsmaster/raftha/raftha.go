@@ -5,7 +5,6 @@ package raftha
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"sync"
 
@@ -28,7 +27,7 @@ func (m *machine) EndBatch()   { m.mu.Unlock() }
 // Apply implements replica.StateMachine.
 func (m *machine) Apply(c replica.Command) any {
 	var op core.Op
-	if err := json.Unmarshal(c.Data, &op); err != nil {
+	if err := op.Decode(c.Data); err != nil {
 		return &core.Result{Code: core.Invalid, Detail: err.Error()}
 	}
 	return m.fs.Apply(&op, core.Env{TimeMs: c.TimeMs, Term: c.Term})
@@ -71,11 +70,7 @@ func Start(cfg replica.Config) (*Master, error) {
 
 // Do carries out an operation, whoever leads.
 func (m *Master) Do(ctx context.Context, op core.Op) (*core.Result, error) {
-	data, err := json.Marshal(&op)
-	if err != nil {
-		return nil, err
-	}
-	result, err := m.Replica.Do(ctx, data)
+	result, err := m.Replica.Do(ctx, op.Append(nil))
 	if err != nil {
 		return nil, err
 	}
