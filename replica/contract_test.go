@@ -445,7 +445,7 @@ func (g *gated) Apply(c Command) any {
 
 // A service that embeds replica gets nothing of ZooKeeper into its binary.
 func TestNothingOfZooKeeperComesAlong(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "gopherwood/replica", "gopherwood/replica/admin", "gopherwood/examples/kv").Output()
+	out, err := exec.Command("go", "list", "-deps", "gopherwood/replica", "gopherwood/replica/admin", "gopherwood/examples/kv", "gopherwood/examples/fsmaster/raftha").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
