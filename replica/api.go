@@ -36,10 +36,15 @@ func (r *Replica) Propose(data []byte, w Waiter) error {
 
 // TryPropose is Propose that returns ErrBusy where Propose would block.
 func (r *Replica) TryPropose(data []byte, w Waiter) error {
-	return r.enqueue(nil, data, w)
+	return r.enqueue(noWait, data, w)
 }
 
-// enqueue waits for room until ctx ends; not at all if it is nil.
+// noWait is the context of those who do not wait for room at all.
+var noWait context.Context = impatient{}
+
+type impatient struct{ context.Context }
+
+// enqueue waits for room until ctx ends.
 func (r *Replica) enqueue(ctx context.Context, data []byte, w Waiter) error {
 	if len(data) > MaxCommandBytes {
 		return ErrTooLarge
@@ -79,7 +84,7 @@ func (r *Replica) enqueue(ctx context.Context, data []byte, w Waiter) error {
 
 // waitLocked waits for room for size bytes.
 func (p *proposals) waitLocked(ctx context.Context, size int) error {
-	if ctx == nil {
+	if ctx == noWait {
 		return ErrBusy
 	}
 	defer context.AfterFunc(ctx, func() {

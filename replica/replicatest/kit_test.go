@@ -315,7 +315,8 @@ func TestPrintsAreDeep(t *testing.T) {
 			t.Errorf("value %d is taken for equal", i)
 		}
 	}
-	if printOf(errors.New("a")) != printOf(errors.New("a")) || printOf(errors.New("a")) == printOf(errors.New("b")) {
+	one, two := errors.New("a"), errors.New("a")
+	if printOf(one) != printOf(two) || printOf(one) == printOf(errors.New("b")) {
 		t.Error("errors are compared by where they lie")
 	}
 	loop := &node{name: "loop"}

@@ -3,7 +3,6 @@ package replicatest
 import (
 	"cmp"
 	"encoding/binary"
-	"fmt"
 	"math"
 	"reflect"
 	"slices"
@@ -146,5 +145,5 @@ func describeState(sm replica.StateMachine) string {
 	if _, ok := sm.(replica.Digester); ok {
 		return "digest"
 	}
-	return fmt.Sprintf("snapshot (it has no Digest, so that equal states must have equal snapshots)")
+	return "snapshot (it has no Digest, so that equal states must have equal snapshots)"
 }
