@@ -193,7 +193,7 @@ func TestClusterCommandsAgainstFsmaster(t *testing.T) {
 	cluster("has a snapshot at", "snapshot", "--admin", all)
 	cluster("*raftha.machine", "backup", backup, "--admin", all)
 	create(ctx, t, c, "/after-the-backup")
-	cluster(`create`, "log", "dump", "-n", "5", "--admin", all)
+	cluster("/after-the-backup", "log", "dump", "-n", "5", "--admin", all)
 	cluster("voter", "remove", "3", "--admin", all)
 	cluster("voter", "add", "3", "--observer", "--admin", all)
 	cluster("voter", "promote", "3", "--admin", all)
