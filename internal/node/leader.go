@@ -24,7 +24,7 @@ func (n *Node) leaderMayHaveChanged() {
 	n.heardLeader = n.ticks
 	n.leadTick, n.active = n.ticks, make(map[uint64]uint64)
 	n.intake.reset()
-	n.changePending = false
+	n.changePending, n.makingWay = false, false
 	if !planted.NoResend.On() {
 		n.origin.rewind(n.origin.acked, n.ticks)
 	}

@@ -146,6 +146,7 @@ type Node struct {
 	leadTick      uint64            // tick of the last change of leader or term
 	heardLeader   uint64            // tick of the leader's last message
 	changePending bool              // leader: it has proposed a change of members in this term that is not applied
+	makingWay     bool              // leader: the last change makes others voters, so that it can hand over to one of them
 	refusal       refusal           // of this server by the leader
 	connected     map[uint64]bool   // raft ids; looked up only
 	outOrigin     peer.Message

@@ -35,24 +35,26 @@ func (e *NotSyncedError) Error() string {
 // have joined and caught up, so that the change itself is quick; a majority of them must be there.
 //
 // It returns nil when the change is proposed, or there is nothing to change: Host.MembersChanged says when it is made, and Status.Joint whether it is
-// complete. A leader that is not to be a voter hands leadership over and returns ErrNotLeader.
+// complete. A leader that is not to be a voter hands leadership over and returns ErrNotLeader; if none of those that are to be voters is one yet, it makes them
+// voters besides the present ones first, and hands over when it is asked again.
 func (n *Node) Reconfigure(target []peer.Member) error {
 	if n.lead != n.cfg.RaftID || !n.intake.ready {
 		return ErrNotLeader
 	}
 	if n.changing() {
+		if n.makingWay {
+			return ErrNotLeader
+		}
 		return ErrReconfigInProgress
 	}
+	n.makingWay = false
 	next, err := n.incarnations(target)
 	if err != nil {
 		return err
 	}
 	i := slices.IndexFunc(next, func(m peer.Member) bool { return m.RaftID == n.cfg.RaftID })
 	if i < 0 || next[i].Observer {
-		if !n.transferAmong(func(id uint64) bool { return votes(next, id) }) {
-			return &NotSyncedError{Servers: []uint16{ServerOf(n.cfg.RaftID)}}
-		}
-		return ErrNotLeader
+		return n.makeWay(next)
 	}
 	cc := n.difference(next)
 	if len(cc.Changes) == 0 {
@@ -62,6 +64,29 @@ func (n *Node) Reconfigure(target []peer.Member) error {
 		return ErrReconfigInProgress
 	}
 	return nil
+}
+
+// makeWay is what a leader does that is not to be a voter in next: it hands leadership to one that is, and returns ErrNotLeader. Where each of them has
+// still to become a voter, that comes first, as a change of its own.
+func (n *Node) makeWay(next []peer.Member) error {
+	if n.transferAmong(func(id uint64) bool { return votes(next, id) }) {
+		return ErrNotLeader
+	}
+	cc := &pb.ConfChangeV2{}
+	for _, m := range next {
+		if was, _ := n.state.member(m.RaftID); was.Learner && !m.Observer {
+			cc.Changes = append(cc.Changes, &pb.ConfChangeSingle{Type: pb.ConfChangeAddNode.Enum(), NodeId: &m.RaftID})
+			cc.Context = appendMember(cc.Context, m)
+		}
+	}
+	if len(cc.Changes) == 0 {
+		return &NotSyncedError{Servers: []uint16{ServerOf(n.cfg.RaftID)}}
+	}
+	if !n.proposeConfChange(cc) {
+		return ErrReconfigInProgress
+	}
+	n.makingWay = true
+	return ErrNotLeader
 }
 
 func votes(members []peer.Member, id uint64) bool {

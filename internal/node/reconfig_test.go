@@ -253,3 +253,23 @@ func TestReconfigureWhileAServerComesBack(t *testing.T) {
 		t.Errorf("voters %x, want %x among them", conf.GetVoters(), id)
 	}
 }
+
+func TestAllVotersAreReplaced(t *testing.T) {
+	c := newCluster(t, 3)
+	c.tick(10)
+	c.leader().submit(names("a", 20)...)
+	c.settle()
+	c.knock(false, 4)
+	c.knock(true, 5)
+	if err := c.reconfigure(servers([]uint16{4, 5})); err != nil {
+		t.Fatal(err)
+	}
+	c.tick(20)
+	c.wantVoters(4, 5)
+	if err := c.reconfigure(servers([]uint16{1}, 5)); err == nil {
+		t.Error("a server that has left became the only voter")
+	}
+	c.leader().submit(names("b", 20)...)
+	c.settle()
+	c.wantVoters(4, 5)
+}
