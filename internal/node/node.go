@@ -139,6 +139,7 @@ type Node struct {
 	snap          snapshots
 	digests       digests
 	appending     []appendJob
+	asked         asked
 	candidacy     []*pb.Message // MsgVotes, until the MsgStorageAppend of the same Ready that has the new term and the own vote
 	restoring     bool
 	batchDepth    int
@@ -297,10 +298,14 @@ func (n *Node) receiveRaft(m *peer.Message) {
 			return // as in askBarrier; the asker tries again. Otherwise raft itself waits
 		}
 	case pb.MsgPreVote:
+		n.asked = asked{r.GetFrom(), r.GetIndex()}
 		n.countercampaign(r)
 	case pb.MsgVote:
+		n.asked = asked{r.GetFrom(), r.GetIndex()}
 		n.yield(r)
-	case pb.MsgAppResp, pb.MsgVoteResp, pb.MsgPreVoteResp, pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgTimeoutNow, pb.MsgReadIndexResp:
+	case pb.MsgVoteResp, pb.MsgPreVoteResp:
+		n.learnCommitted(r)
+	case pb.MsgAppResp, pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgTimeoutNow, pb.MsgReadIndexResp:
 	default:
 		n.refuse(m, "members do not send it")
 		return
@@ -396,6 +401,7 @@ func (n *Node) dispatch(m *pb.Message) {
 }
 
 func (n *Node) send(m *pb.Message) {
+	n.addCommitted(m)
 	n.outRaft = peer.Message{Kind: peer.KindRaft, From: n.cfg.RaftID, To: m.GetTo(), Raft: m}
 	if !n.host.Send(&n.outRaft) && n.lead == n.cfg.RaftID {
 		n.raw.ReportUnreachable(m.GetTo())

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	pb "go.etcd.io/raft/v3/raftpb"
+
 	"gopherwood/internal/peer"
 )
 
@@ -272,4 +274,52 @@ func TestAllVotersAreReplaced(t *testing.T) {
 	c.leader().submit(names("b", 20)...)
 	c.settle()
 	c.wantVoters(4, 5)
+}
+
+// The only voter that is left loses power, and with it what it had not written yet: a command that the former voters have, and the knowledge that the
+// change of members is committed. It goes by the configuration of before and needs one of their votes, which they refuse.
+func TestTheLastVoterForgetsThatItIsOne(t *testing.T) {
+	c := newCluster(t, 3)
+	c.tick(10)
+	last := c.leader()
+	var observers []uint16
+	for _, m := range c.members {
+		if m != last {
+			observers = append(observers, ServerOf(m.id))
+		}
+	}
+	hard, _, err := last.log.InitialState()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := hard.GetCommit()
+	if err := c.reconfigure(servers([]uint16{ServerOf(last.id)}, observers...)); err != nil {
+		t.Fatal(err)
+	}
+	last.submit("lost")
+	last.node.Flush() // to the others it goes at once
+	c.kill(last)
+	c.settle()
+	hard, _, err = last.log.InitialState()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := last.log.SetHardState(&pb.HardState{Term: hard.Term, Vote: hard.Vote, Commit: &before}); err != nil {
+		t.Fatal(err)
+	}
+	again := &member{c: c, id: last.id, sm: &journal{}, log: last.log}
+	if again.node, err = New(Config{RaftID: last.id, Origin: MakeID(ServerOf(last.id), 2)}, again.log, nil, again.sm, again); err != nil {
+		t.Fatal(err)
+	}
+	if again.node.onlyVoter() {
+		t.Fatal("it knows that it is the only voter: this test shows nothing")
+	}
+	c.members = append(c.members, again)
+	c.connect()
+	c.tick(300)
+	again.submit("kept")
+	c.settle()
+	c.tick(10)
+	c.wantVoters(ServerOf(last.id))
+	c.wantJournals([]string{"kept"})
 }
