@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync"
 	"time"
 
 	"gopherwood/internal/sim"
@@ -124,6 +125,9 @@ func (t *tally) spread() error {
 		return err
 	}
 	c := t.c
+	if _, ok := c.stderr.(*os.File); !ok { // the workers and the progress line write to it side by side
+		c.stderr = &shared{to: c.stderr}
+	}
 	results, ended := make(chan *sim.Result), make(chan error)
 	var workers []*exec.Cmd
 	for i := range c.jobs {
@@ -158,6 +162,18 @@ func (t *tally) spread() error {
 		}
 	}
 	return err
+}
+
+// shared lets several goroutines write.
+type shared struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (s *shared) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.to.Write(b)
 }
 
 func stop(workers []*exec.Cmd) {
