@@ -15,7 +15,9 @@ func (n *Node) addCommitted(m *pb.Message) {
 	if t := m.GetType(); t != pb.MsgPreVoteResp && t != pb.MsgVoteResp || !m.GetReject() || m.GetTo() != n.asked.from {
 		return
 	}
-	index := min(n.hard.GetCommit(), n.asked.last)
+	// What is applied is on this disk and can't be overwritten any more. What is only known to be committed may stand in a write under way, over another
+	// entry of that index, which the log would name.
+	index := min(n.applied.index, n.asked.last)
 	term, err := n.storage.Term(index)
 	if err != nil || term == 0 {
 		return // compacted: whoever is so far behind gets a snapshot
@@ -28,6 +30,9 @@ func (n *Node) learnCommitted(m *pb.Message) {
 	index := m.GetCommit()
 	if !m.GetReject() || n.lead != 0 || index <= n.hard.GetCommit() {
 		return
+	}
+	if len(n.appending) > 0 || n.raw.HasReady() {
+		return // raft's log is ahead of the one on disk, which is looked at here; the next refusal may find them equal
 	}
 	last, err := n.storage.LastIndex()
 	if err != nil || index > last {

@@ -77,6 +77,9 @@ func (n *Node) makeWay(next []peer.Member) error {
 		if was, _ := n.state.member(m.RaftID); was.Learner && !m.Observer {
 			cc.Changes = append(cc.Changes, &pb.ConfChangeSingle{Type: pb.ConfChangeAddNode.Enum(), NodeId: &m.RaftID})
 			cc.Context = appendMember(cc.Context, m)
+			for _, lost := range n.votersOf(m.ServerID) { // earlier incarnations, which present has found silent
+				cc.Changes = append(cc.Changes, &pb.ConfChangeSingle{Type: pb.ConfChangeRemoveNode.Enum(), NodeId: &lost})
+			}
 		}
 	}
 	if len(cc.Changes) == 0 {
@@ -139,7 +142,7 @@ func (n *Node) incarnations(target []peer.Member) ([]peer.Member, error) {
 }
 
 // present is the incarnation of a server that counts: its voter that is heard of; otherwise a learner that is, and has caught up if it is to vote;
-// otherwise its voter.
+// otherwise its voter; otherwise, if it is to observe, an observer that is silent.
 func (n *Node) present(server uint16, vote bool) (peer.Member, bool) {
 	voters := n.votersOf(server)
 	if len(voters) > 0 && (voters[0] == n.cfg.RaftID || n.heardOf(voters[0])) {
@@ -152,6 +155,13 @@ func (n *Node) present(server uint16, vote bool) (peer.Member, bool) {
 	}
 	if len(voters) > 0 {
 		return n.state.member(voters[0])
+	}
+	if !vote { // an observer that is away holds nobody up
+		for _, m := range n.state.members {
+			if m.ServerID == server && m.Observer {
+				return m, true
+			}
+		}
 	}
 	return peer.Member{}, false
 }

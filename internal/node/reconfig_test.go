@@ -323,3 +323,18 @@ func TestTheLastVoterForgetsThatItIsOne(t *testing.T) {
 	c.wantVoters(ServerOf(last.id))
 	c.wantJournals([]string{"kept"})
 }
+
+func TestASilentObserverHoldsNobodyUp(t *testing.T) {
+	c := newCluster(t, 3)
+	c.tick(10)
+	c.knock(true, 4, 5)
+	if err := c.reconfigure(servers([]uint16{1, 2, 3}, 4, 5)); err != nil {
+		t.Fatal(err)
+	}
+	c.kill(c.member(MakeID(4, 7)))
+	c.kill(c.member(MakeID(5, 7)))
+	c.tick(120)
+	if err := c.reconfigure(servers([]uint16{1, 2, 3}, 5)); err != nil {
+		t.Errorf("one of two silent observers is removed: %v", err)
+	}
+}
