@@ -27,6 +27,8 @@ const (
 	// stagedForMs is how long a staged snapshot is kept that nobody adds to, in time of the log.
 	stagedForMs = 10 * 60 * 1000
 
+	// maxRestoredZxid bounds the zxid of a state that a client sends to be restored, so that many remain.
+	maxRestoredZxid = 1 << 62
 	// maxReapScan bounds the container and TTL nodes that one call of Reapable looks at.
 	maxReapScan = 1 << 16
 	// maxReclaim bounds the blobs given back per command once a View has been closed.

@@ -129,9 +129,16 @@ func (t *Tree) takeOver(r io.Reader) error {
 	if err := t.Restore(r); err != nil {
 		return err
 	}
+	if t.zxid > maxRestoredZxid {
+		return &CorruptError{Reason: fmt.Sprintf("its zxid %#x is more than there can have been", t.zxid)}
+	}
 	for _, path := range []string{zookeeperPath, quotaPath, configPath} {
-		if t.find(path) == 0 {
+		id := t.find(path)
+		if id == 0 {
 			return &CorruptError{Reason: fmt.Sprintf("there is no %s in it", path)}
+		}
+		if t.nodes.at(id).kind() != persistent {
+			return &CorruptError{Reason: path + " would not stay"}
 		}
 	}
 	return nil
@@ -155,7 +162,8 @@ func (t *Tree) setReplaced(zxid int64) {
 	t.sum.digest += replacedDigest(zxid)
 }
 
-// keepConfig gives /zookeeper/config the data that it has in old, with their version and time.
+// keepConfig gives /zookeeper/config the data that it has in old, with their version and time, and its ACL: who the members are, and who may say so, is not for a
+// snapshot to say.
 func (t *Tree) keepConfig(old *Tree) {
 	id, was := t.find(configPath), old.nodes.at(old.find(configPath))
 	r := t.nodes.edit(id)
@@ -166,6 +174,12 @@ func (t *Tree) keepConfig(old *Tree) {
 	t.putBlob(r, alias(t.name(r)), old.data(was))
 	t.releaseBlob(id, before)
 	r.version, r.mzxid, r.mtime = was.version, was.mzxid, was.mtime
+	t.sum.digest -= t.nodeGuard(d, r)
+	given := r.acl
+	r.acl, r.aversion = t.acls.intern(old.acls.at(was.acl).list), was.aversion
+	t.acls.hold(r.acl)
+	t.acls.drop(given)
+	t.sum.digest += t.nodeGuard(d, r)
 	t.sum.digest += t.nodeBody(d, r)
 }
 

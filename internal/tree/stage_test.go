@@ -53,6 +53,7 @@ func (m *model) restore(o *outcome) {
 	next.replaced, o.Zxid = next.zxid, next.zxid
 	was, is := m.nodes["/zookeeper/config"], next.nodes["/zookeeper/config"]
 	is.data, is.stat.Version, is.stat.Mzxid, is.stat.Mtime = was.data, was.stat.Version, was.stat.Mzxid, was.stat.Mtime
+	is.acl, is.stat.Aversion = was.acl, was.stat.Aversion
 	ephemerals := func(m *model, id int64) map[string]int64 {
 		all := map[string]int64{}
 		for p, n := range m.nodes {
@@ -259,5 +260,33 @@ func TestUnstage(t *testing.T) {
 	v.Unstage()
 	if b := snapshot(t, v); !bytes.Equal(b, plain) {
 		t.Error("something of it is left")
+	}
+}
+
+// TestRestoreKeepsWhoMayReconfigure: who may change the members is not for a snapshot to say either.
+func TestRestoreKeepsWhoMayReconfigure(t *testing.T) {
+	super := []zk.ID{{Scheme: "super", ID: "x"}}
+	setACL := func(s *stager, perms zk.Perms) {
+		t.Helper()
+		c := &tree.Command{Kind: tree.KindWrite, Session: 1, Auth: super, Ops: []tree.Op{{Code: zk.OpSetACL, Path: "/zookeeper/config", Version: -1,
+			ACL: []zk.ACL{{Perms: perms, ID: zk.WorldAnyone}}}}}
+		if s.Apply(benchEnv, c, &s.r); s.r.Code != zk.OK {
+			t.Fatal(s.r.Code)
+		}
+	}
+	crafted := &stager{writer: small(t), env: benchEnv}
+	setACL(crafted, zk.PermAll)
+	v := crafted.View()
+	b := snapshot(t, v)
+	v.Close()
+	s := &stager{writer: small(t), env: benchEnv}
+	if s.stage(9, 0, b) != zk.OK || s.restore(9, uint64(len(b))) != zk.OK {
+		t.Fatal(s.r.Code)
+	}
+	if s.Permits("/zookeeper/config", zk.PermWrite, nil) || !s.Permits("/zookeeper/config", zk.PermRead, nil) {
+		t.Error("/zookeeper/config has the ACL of the snapshot")
+	}
+	if err := s.Check(); err != nil {
+		t.Error(err)
 	}
 }
