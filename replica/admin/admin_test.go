@@ -267,3 +267,29 @@ func TestGuard(t *testing.T) {
 		t.Errorf("asked of something else: %v", err)
 	}
 }
+
+func TestFromHere(t *testing.T) {
+	for _, c := range []struct {
+		remote, host, header string
+		want                 bool
+	}{
+		{"127.0.0.1:5", "127.0.0.1:8080", "", true},
+		{"127.0.0.1:5", "localhost", "", true},
+		{"[::1]:5", "[::1]:8080", "", true},
+		{"192.0.2.1:5", "localhost:8080", "", false},
+		{"127.0.0.1:5", "rebound.example:8080", "", false}, // a page of a stranger whose name leads here
+		{"127.0.0.1:5", "db1:8080", "", false},             // a proxy that keeps the name
+		{"127.0.0.1:5", "localhost:8080", "X-Forwarded-For", false},
+		{"127.0.0.1:5", "localhost:8080", "Forwarded", false},
+		{"127.0.0.1:5", "localhost:8080", "Via", false},
+	} {
+		req := httptest.NewRequest("GET", Prefix+"status", nil)
+		req.RemoteAddr, req.Host = c.remote, c.host
+		if c.header != "" {
+			req.Header.Set(c.header, "192.0.2.1")
+		}
+		if got := FromHere(req); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"gopherwood/replica"
@@ -59,10 +60,30 @@ func Handler(r *replica.Replica, o Options) http.Handler {
 	return mux
 }
 
+// FromHere says whether a request was made on this machine for this machine: its connection comes from a loopback address, it names one (a page in a browser that a
+// stranger's name leads here names that), and no proxy says that it has passed it on.
+func FromHere(req *http.Request) bool {
+	for _, h := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "Via"} {
+		if req.Header.Get(h) != "" {
+			return false
+		}
+	}
+	name := req.Host
+	if host, _, err := net.SplitHostPort(name); err == nil {
+		name = host
+	}
+	from, _, err := net.SplitHostPort(req.RemoteAddr)
+	return err == nil && isLoopback(from) && (name == "localhost" || isLoopback(strings.Trim(name, "[]")))
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
 // local lets those pass who ask from this machine.
 func local(req *http.Request) error {
-	host, _, err := net.SplitHostPort(req.RemoteAddr)
-	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() || req.Header.Get("X-Forwarded-For") != "" {
+	if !FromHere(req) {
 		return errors.New("only requests from this machine are obeyed here; ask from there, or have the service authorize others")
 	}
 	return nil
