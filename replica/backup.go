@@ -138,13 +138,16 @@ func Restore(c RestoreConfig, backup io.Reader) (BackupInfo, error) {
 	if err := fsys.MkdirAll(c.Dir); err != nil {
 		return BackupInfo{}, fmt.Errorf("replica: data directory: %w", err)
 	}
-	lock, err := fsys.Lock(filepath.Join(c.Dir, "LOCK"), fmt.Sprintf("restore, process %d", os.Getpid()))
+	lock, err := fsys.Lock(filepath.Join(c.Dir, lockName), fmt.Sprintf("restore, process %d", os.Getpid()))
 	if err != nil {
 		return BackupInfo{}, fmt.Errorf("replica: data directory %s is in use: %w", c.Dir, err)
 	}
 	defer lock.Close()
 	if have, err := readIdentity(fsys, c.Dir); err != nil || have != nil {
 		return BackupInfo{}, errors.Join(fmt.Errorf("replica: %s holds a server's data; put it aside, and restore to an empty directory", c.Dir), err)
+	}
+	if err := mustBeEmpty(fsys, c.Dir); err != nil {
+		return BackupInfo{}, err
 	}
 	id, err := newIdentity(c.ServerID)
 	if err != nil {
@@ -157,6 +160,20 @@ func Restore(c RestoreConfig, backup io.Reader) (BackupInfo, error) {
 	}
 	c.Logger.Info("the backup is restored", "dir", c.Dir, "server", c.ServerID, "index", info.Index)
 	return info, nil
+}
+
+// mustBeEmpty refuses a directory in which there is anything but the lock: to make a new log is to remove what is in its place.
+func mustBeEmpty(fsys vfs.FS, dir string) error {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return fmt.Errorf("replica: data directory: %w", err)
+	}
+	for _, name := range names {
+		if name != lockName {
+			return fmt.Errorf("replica: %s is not empty (%s is in it); restore to an empty directory, or to one that is not there", dir, name)
+		}
+	}
+	return nil
 }
 
 // readBackup reads the head of a backup.

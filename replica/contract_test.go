@@ -324,6 +324,17 @@ func TestBackupOfAFollowerBecomesAnEnsemble(t *testing.T) {
 	if _, err := Restore(RestoreConfig{Dir: servers[1].dir, ServerID: 2}, bytes.NewReader(backup.Bytes())); err == nil || !strings.Contains(err.Error(), "empty directory") {
 		t.Errorf("a second restore over the first: %v", err)
 	}
+	taken := t.TempDir()
+	precious := filepath.Join(taken, "log", "of-something-else")
+	if err := errors.Join(os.Mkdir(filepath.Dir(precious), 0o755), os.WriteFile(precious, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Restore(RestoreConfig{Dir: taken, ServerID: 2}, bytes.NewReader(backup.Bytes())); err == nil || !strings.Contains(err.Error(), "not empty") {
+		t.Errorf("a restore to a directory with other files: %v", err)
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Error(err)
+	}
 	for _, s := range servers {
 		s.start()
 	}

@@ -13,6 +13,9 @@ import (
 	"gopherwood/internal/vfs"
 )
 
+// lockName is the file in the data directory that says who uses it.
+const lockName = "LOCK"
+
 // identity is who the owner of a data directory is: the file "identity" (docs/format/identity.md), replaced whole.
 type identity struct {
 	Format    int      `json:"format"`

@@ -175,8 +175,7 @@ func (r *Replica) ChangeMembers(ctx context.Context, change func(present []Membe
 		}
 		target, err := change(r.ensemble())
 		if err == nil {
-			r.shaped = true
-			err = r.explained(r.node.Reconfigure(peerMembers(target)))
+			err = r.reconfigure(target)
 		}
 		begun <- err
 	}, func() { begun <- ErrClosed })
@@ -230,9 +229,17 @@ func (r *Replica) BeginReconfigure(target []Member, done func(error)) {
 			done(r.notLeader())
 			return
 		}
-		r.shaped = true
-		done(r.explained(r.node.Reconfigure(peerMembers(target))))
+		done(r.reconfigure(target))
 	}, func() { done(ErrClosed) })
+}
+
+// reconfigure is node's on the loop goroutine. Once somebody has said who the members are, a restored server no longer does so by itself (reform).
+func (r *Replica) reconfigure(target []Member) error {
+	err := r.node.Reconfigure(peerMembers(target))
+	if err == nil {
+		r.shaped = true
+	}
+	return r.explained(err)
 }
 
 // ToMember sends a datagram to the MessageHandler of a member, by its raft id, best effort; data becomes the replica's.

@@ -123,7 +123,7 @@ func (r *Replica) open() error {
 	if err := r.cfg.fs.MkdirAll(r.cfg.Dir); err != nil {
 		return fmt.Errorf("replica: data directory: %w", err)
 	}
-	lock, err := r.cfg.fs.Lock(filepath.Join(r.cfg.Dir, "LOCK"), fmt.Sprintf("server %d, process %d", r.cfg.ServerID, os.Getpid()))
+	lock, err := r.cfg.fs.Lock(filepath.Join(r.cfg.Dir, lockName), fmt.Sprintf("server %d, process %d", r.cfg.ServerID, os.Getpid()))
 	if err != nil {
 		return fmt.Errorf("replica: data directory %s is in use: %w", r.cfg.Dir, err)
 	}
