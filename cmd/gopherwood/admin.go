@@ -70,13 +70,16 @@ func (s *settings) adminMixed() bool {
 type adminPorts struct {
 	mux       *http.ServeMux
 	http      *http.Server
+	metrics   *http.Server // for metricsProvider.httpPort: has nothing else, because it is plain and asks nobody who they are
 	listeners []adminListener
 	source    *certs.Source // nil: no TLS
 }
 
 func (a *adminPorts) close() {
-	if err := a.http.Close(); err != nil {
-		slog.Debug("closing the admin port", "error", err)
+	for _, h := range []*http.Server{a.http, a.metrics} {
+		if err := h.Close(); err != nil {
+			slog.Debug("closing the admin port", "error", err)
+		}
 	}
 	for _, l := range a.listeners { // those that were not served yet
 		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
@@ -104,13 +107,20 @@ func (s *settings) openAdmin(srv *server.Server, log *slog.Logger) (*adminPorts,
 		ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, IdleTimeout: cmp.Or(time.Duration(s.file.AdminIdleMs)*time.Millisecond, adminIdle), MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
+	plain := http.NewServeMux()
+	plain.Handle("GET /metrics", srv.AdminHandler())
+	a.metrics = &http.Server{Handler: plain, ReadTimeout: adminTimeout, WriteTimeout: adminTimeout, IdleTimeout: a.http.IdleTimeout, MaxHeaderBytes: a.http.MaxHeaderBytes, ErrorLog: a.http.ErrorLog}
 	if err := s.listenAdmin(a, log); err != nil {
 		a.close()
 		return nil, err
 	}
 	for _, l := range a.listeners {
+		h := a.http
+		if l.metrics {
+			h = a.metrics
+		}
 		go func() {
-			if err := a.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				log.Error("the admin port has failed", "error", err)
 			}
 		}()
@@ -142,7 +152,7 @@ func (s *settings) listenAdmin(a *adminPorts, log *slog.Logger) (err error) {
 		if err != nil {
 			return err
 		}
-		a.listeners = append(a.listeners, adminListener{Listener: l, scheme: "http"})
+		a.listeners = append(a.listeners, adminListener{Listener: l, scheme: "http", metrics: true})
 	}
 	return nil
 }

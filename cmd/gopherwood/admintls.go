@@ -21,6 +21,8 @@ type adminListener struct {
 	scheme string      // of its address for people
 	config *tls.Config // nil: no TLS
 	mixed  bool        // HTTP, too
+
+	metrics bool // for metrics alone
 }
 
 // Accept implements net.Listener.
