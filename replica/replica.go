@@ -166,6 +166,9 @@ func (r *Replica) run() {
 	if err := r.work(); err != nil && r.ctx.Err() == nil {
 		r.fatal(err)
 	}
+	if e := (*MachineError)(nil); errors.As(context.Cause(r.ctx), &e) && e.Panic != nil {
+		r.broken = true // perhaps in Restore, on another goroutine
+	}
 	if r.broken { // it may hold its own locks: whoever waits is told without it
 		r.unhook()
 	}

@@ -33,23 +33,17 @@ func (c *conn) openLocal(req *wire.ConnectRequest) (done bool, err error) {
 			return false, err
 		}
 	}
-	s.mu.Lock()
-	var old *conn
-	if req.SessionID == 0 {
-		s.locals[id] = l
-	} else {
-		was := s.locals[id]
-		if was == nil || subtle.ConstantTimeCompare(was.passwd[:], req.Passwd) != 1 {
-			s.mu.Unlock()
-			return false, nil
-		}
-		old, was.c, was.heardNs = was.c, c, l.heardNs
-		l = was
-	}
 	timeoutMs, passwd := l.timeoutMs, l.passwd
-	s.mu.Unlock()
-	if old != nil && old != c && !c.follow(old) {
-		return false, errEnded
+	if req.SessionID == 0 {
+		s.mu.Lock()
+		s.locals[id] = l
+		s.mu.Unlock()
+	} else {
+		was, err := c.takeLocal(id, req.Passwd)
+		if was == nil || err != nil {
+			return false, err
+		}
+		timeoutMs, passwd = was.timeoutMs, was.passwd
 	}
 	s.stats.ops[slotCreateSession].Add(1)
 	o := &opening{c: c, hasReadOnly: req.HasReadOnly}
@@ -62,17 +56,42 @@ func (c *conn) openLocal(req *wire.ConnectRequest) (done bool, err error) {
 	return true, nil
 }
 
-// closeLocal ends a local session at its client's wish.
-func (r *run) closeLocal(h *wire.RequestHeader) error {
-	r.c.srv.forgetLocal(r.c.session)
-	r.decided(h, zk.OK, lastReply)
-	return nil
+// takeLocal makes c the connection of a local session when the one that it had has ended, which may make the session known to all, or end it, as its last deed.
+// nil: there is no such session, or another password belongs to it.
+func (c *conn) takeLocal(id int64, given []byte) (*localSession, error) {
+	s := c.srv
+	for {
+		s.mu.Lock()
+		was := s.locals[id]
+		if was == nil || subtle.ConstantTimeCompare(was.passwd[:], given) != 1 {
+			s.mu.Unlock()
+			return nil, nil
+		}
+		old := was.c
+		s.mu.Unlock()
+		if old != nil && old != c && !c.follow(old) {
+			return nil, errEnded
+		}
+		s.mu.Lock()
+		if s.locals[id] == was && was.c == old {
+			was.c, was.heardNs = c, s.now()
+			s.mu.Unlock()
+			return was, nil
+		}
+		s.mu.Unlock() // it has gone, or somebody else was faster
+	}
 }
 
-func (s *Server) forgetLocal(id int64) {
+// closeLocal ends a local session at its client's wish.
+func (r *run) closeLocal(h *wire.RequestHeader) error {
+	s := r.c.srv
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.locals, id)
+	if l := s.locals[r.c.session]; l != nil && l.c == r.c {
+		delete(s.locals, r.c.session)
+	}
+	s.mu.Unlock()
+	r.decided(h, zk.OK, lastReply)
+	return nil
 }
 
 // upgrade makes the local session of a connection one that everybody knows, before the write that needs it: commands of one server are applied in the order in
@@ -81,11 +100,12 @@ func (c *conn) upgrade() error {
 	s := c.srv
 	s.mu.Lock()
 	l := s.locals[c.session]
+	if l == nil || l.c != c {
+		s.mu.Unlock()
+		return errEnded // it has expired, or another connection has it
+	}
 	delete(s.locals, c.session)
 	s.mu.Unlock()
-	if l == nil {
-		return errEnded // it has expired
-	}
 	cmd := tree.Command{Kind: tree.KindCreateSession, Session: c.session, Timeout: l.timeoutMs, Passwd: l.passwd}
 	if old := s.setSessionConn(c.session, c); old != nil && old != c {
 		old.kill(reasonQuiet)

@@ -265,17 +265,23 @@ func (s *Server) View() (replica.View, error) {
 // Restore implements replica.StateMachine: the state jumps to that of a snapshot. Watches cannot tell what happened in between, so
 // the clients have to come back and arm them again.
 func (s *Server) Restore(r io.Reader) error {
-	s.treeMu.Lock()
-	err := s.tree.Restore(r)
-	s.zxid.Store(s.tree.LastZxid())
-	s.lastSnapshot.Store(&snapshotTaken{zxid: s.tree.LastZxid(), at: s.clock()})
-	s.treeMu.Unlock()
+	err := s.restore(r)
 	if s.ready.Load() {
 		s.beginToCatchUp()
 	}
 	if n := s.killAll("this server was behind and took over a snapshot"); n > 0 {
 		s.log.Warn("this server was behind and took over a snapshot from the leader, so its clients have to reconnect", "clients", n)
 	}
+	return err
+}
+
+// restore is the part of Restore that locks readers out; a panic lets them in again.
+func (s *Server) restore(r io.Reader) error {
+	s.treeMu.Lock()
+	defer s.treeMu.Unlock()
+	err := s.tree.Restore(r)
+	s.zxid.Store(s.tree.LastZxid())
+	s.lastSnapshot.Store(&snapshotTaken{zxid: s.tree.LastZxid(), at: s.clock()})
 	return err
 }
 
