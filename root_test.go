@@ -40,7 +40,7 @@ const lattice = `
 7 proofs    e2e/chaos  e2e/internal/lan  e2e/internal/baddisk
 8 programs  cmd/gopherwood-sim
 
-may internal/server  internal/server/zoocfg
+may internal/server  internal/server/zoocfg  replica/admin
 may e2e/internal/load  e2e/internal/raw
 may e2e/chaos  e2e/internal/baddisk  e2e/internal/ensemble  e2e/internal/lan  e2e/internal/raw
 may e2e/oracle  e2e/internal/ensemble  e2e/internal/raw
