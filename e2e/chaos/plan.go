@@ -62,6 +62,7 @@ type Fault struct {
 	Level   float64 // how bad, 0 to 1
 }
 
+// String says when, for how long, what and where, for a person.
 func (f Fault) String() string {
 	victim := fmt.Sprintf("server %d", f.Victim+1)
 	if f.Victim == leader {
@@ -73,6 +74,7 @@ func (f Fault) String() string {
 // Plan is the faults of one round, by time. Two faults of one sort (network, processes, disks) never overlap.
 type Plan []Fault
 
+// String is a line for each fault.
 func (p Plan) String() string {
 	lines := make([]string, len(p))
 	for i, f := range p {

@@ -25,6 +25,7 @@ const (
 
 var kindNames = [...]string{Create: "create", Set: "set", Delete: "delete", Read: "read", Close: "close", Expired: "expired"}
 
+// String is the kind's name.
 func (k Kind) String() string { return kindNames[k] }
 
 // Never is the time of an answer that did not come.
@@ -111,6 +112,7 @@ type Violation struct {
 	What  string
 }
 
+// String names the check that failed and what it saw.
 func (v Violation) String() string { return v.Check + ": " + v.What }
 
 // verdicts gathers what one check finds.

@@ -49,6 +49,7 @@ type Refusal struct {
 	Leader string `json:"leader,omitempty"`
 }
 
+// Error is what the master said.
 func (r *Refusal) Error() string { return r.Text }
 
 // Do carries out an operation on whichever master serves. It goes on from master to master while it is certain that nothing was done, until ctx ends.

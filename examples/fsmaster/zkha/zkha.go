@@ -46,6 +46,7 @@ const (
 // NotActiveError says that another master is the active one.
 type NotActiveError struct{ Leader string } // where it serves; empty if nobody knows
 
+// Error says that another master has to be asked.
 func (e *NotActiveError) Error() string { return "this master is a standby" }
 
 // ErrOutcomeUnknown says that the master lost its office while it wrote: the operation may be in the journal.
